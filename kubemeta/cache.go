@@ -2,6 +2,7 @@ package kubemeta
 
 import (
 	"container/list"
+	"maps"
 	"net/netip"
 	"sync"
 	"time"
@@ -9,42 +10,41 @@ import (
 
 // Bounds of the cache.
 const (
-	// DefaultTombstone is how long a deleted pod stays findable: longer than
-	// an agent needs to read and retry the last lines of a pod under load.
-	DefaultTombstone = 5 * time.Minute
+	// Tombstone is how long a deleted pod stays findable: longer than an agent
+	// needs to read and retry the last lines of a pod.
+	Tombstone = 5 * time.Minute
 	// maxTombstones bounds the deleted pods that are kept; the oldest go first.
 	maxTombstones = 1024
 	// maxBytes bounds all kept pods by their estimated size. At about 2 KiB a
-	// pod it is far beyond what a node can run, and far below what hurts one.
+	// pod it is far beyond what a node runs, and far below what hurts one.
 	maxBytes = 64 << 20
 )
 
 // Cache finds pods. It is safe for concurrent use; lookups take a read lock
 // and allocate nothing.
 type Cache struct {
-	tombstone time.Duration
-
-	mu      sync.RWMutex // guards everything below
-	byUID   map[string]*entry
-	byHash  map[string]*entry
-	byName  map[podName]*entry
-	byID    map[string]containerEntry
-	byIP    map[netip.Addr]*entry
-	dead    list.List // of *entry, oldest deletion first
-	bytes   int
-	refused uint64
-	synced  bool
-	noPods  bool // no source will ever fill it
-	touched time.Time
+	mu       sync.RWMutex // guards everything below
+	byUID    map[string]*entry
+	byHash   map[string]*entry
+	byName   map[podName]*entry
+	byID     map[string]containerEntry
+	byIP     map[netip.Addr]*entry
+	dead     list.List // of *entry, oldest deletion first
+	bytes    int
+	refused  uint64
+	errors   map[Reason]uint64
+	synced   bool
+	disabled bool // no source will ever fill it
+	heardAt  time.Time
 }
 
 type podName struct{ namespace, name string }
 
-// entry is a pod in the cache; dead is nil while the pod exists.
+// entry is a pod in the cache; tomb is nil while the pod exists.
 type entry struct {
 	pod     *Pod
 	bytes   int
-	dead    *list.Element
+	tomb    *list.Element
 	expires time.Time
 }
 
@@ -53,15 +53,15 @@ type containerEntry struct {
 	container *Container
 }
 
-// NewCache makes an empty cache that keeps deleted pods for the given time.
-func NewCache(tombstone time.Duration) *Cache {
+// NewCache makes an empty cache.
+func NewCache() *Cache {
 	return &Cache{
-		tombstone: tombstone,
-		byUID:     map[string]*entry{},
-		byHash:    map[string]*entry{},
-		byName:    map[podName]*entry{},
-		byID:      map[string]containerEntry{},
-		byIP:      map[netip.Addr]*entry{},
+		byUID:  map[string]*entry{},
+		byHash: map[string]*entry{},
+		byName: map[podName]*entry{},
+		byID:   map[string]containerEntry{},
+		byIP:   map[netip.Addr]*entry{},
+		errors: map[Reason]uint64{},
 	}
 }
 
@@ -70,23 +70,19 @@ func NewCache(tombstone time.Duration) *Cache {
 func (c *Cache) ByUID(uid string) (*Pod, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if e, ok := c.byUID[uid]; ok {
-		return e.pod, true
+	e, ok := c.byUID[uid]
+	if !ok {
+		e, ok = c.byHash[uid]
 	}
-	if e, ok := c.byHash[uid]; ok {
-		return e.pod, true
-	}
-	return nil, false
+	return found(e, ok)
 }
 
 // ByName finds the newest pod of a name; StatefulSets use names again.
 func (c *Cache) ByName(namespace, name string) (*Pod, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if e, ok := c.byName[podName{namespace, name}]; ok {
-		return e.pod, true
-	}
-	return nil, false
+	e, ok := c.byName[podName{namespace, name}]
+	return found(e, ok)
 }
 
 // ByContainerID finds a container by the runtime's id, without
@@ -105,25 +101,77 @@ func (c *Cache) ByContainerID(id string) (*Pod, *Container, bool) {
 func (c *Cache) ByIP(ip netip.Addr) (*Pod, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if e, ok := c.byIP[ip.Unmap().WithZone("")]; ok {
-		return e.pod, true
+	e, ok := c.byIP[ip.Unmap().WithZone("")]
+	return found(e, ok)
+}
+
+func found(e *entry, ok bool) (*Pod, bool) {
+	if !ok {
+		return nil, false
 	}
-	return nil, false
+	return e.pod, true
 }
 
-// Synced tells whether the first full list has arrived (or none ever will,
-// see Available): a pod that is not found then is a new one or not of this node.
-func (c *Cache) Synced() bool {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.synced || c.noPods
+// Disable says that no source will ever fill the cache.
+func (c *Cache) Disable() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.disabled = true
 }
 
-// Available tells whether anything fills the cache. When it is false
-// (source none, not in a cluster) no pod will ever be found: a consumer that
-// waits for pods must not wait.
+// Available tells whether a source fills the cache. When it is false (source
+// none, or not in a cluster) no pod will ever be found: a consumer that waits
+// for pods must not wait.
 func (c *Cache) Available() bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return !c.noPods
+	return !c.disabled
+}
+
+// Synced tells whether the first full list has arrived, or none ever will: a
+// pod that is not found then is a new one, or not of this node.
+func (c *Cache) Synced() bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.synced || c.disabled
+}
+
+// Stats are figures about a cache and its source.
+type Stats struct {
+	Pods       int
+	Tombstones int
+	// Bytes is the estimated size of all pods, tombstones included.
+	Bytes int
+	// Refused counts pods that were not taken since the cache was at its bound.
+	Refused uint64
+	// HeardAt is when the source last answered; zero before it did.
+	HeardAt time.Time
+	Errors  map[Reason]uint64
+}
+
+// Stats reads the figures.
+func (c *Cache) Stats() Stats {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return Stats{
+		Pods:       len(c.byUID) - c.dead.Len(),
+		Tombstones: c.dead.Len(),
+		Bytes:      c.bytes,
+		Refused:    c.refused,
+		HeardAt:    c.heardAt,
+		Errors:     maps.Clone(c.errors),
+	}
+}
+
+func (c *Cache) countError(reason Reason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.errors[reason]++
+}
+
+// heard notes that the source answered, even if with nothing new.
+func (c *Cache) heard() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.heardAt = time.Now()
 }
