@@ -79,3 +79,30 @@ func (p *Pod) ContainerStart(name string, restartCount int) (*Container, bool) {
 	}
 	return nil, false
 }
+
+// ContainerByID finds a start of a container of this pod by the runtime's id.
+func (p *Pod) ContainerByID(id string) (*Container, bool) {
+	for _, starts := range [...][]Container{p.Containers, p.Earlier} {
+		for i := range starts {
+			if starts[i].ID == id {
+				return &starts[i], true
+			}
+		}
+	}
+	return nil, false
+}
+
+// OnlyContainer is the ordinary container of a pod that has but one; init and
+// ephemeral containers do not count.
+func (p *Pod) OnlyContainer() (*Container, bool) {
+	var only *Container
+	for i := range p.Containers {
+		if c := &p.Containers[i]; !c.Init && !c.Ephemeral {
+			if only != nil {
+				return nil, false
+			}
+			only = c
+		}
+	}
+	return only, only != nil
+}
