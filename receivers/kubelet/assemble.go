@@ -1,0 +1,333 @@
+package kubelet
+
+import (
+	"encoding/hex"
+	"math"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+)
+
+// points are the data points of a family of numbers on this page.
+func (p *page) points(f *family) pmetric.NumberDataPointSlice {
+	if f.used == p.generation {
+		return f.numbers
+	}
+	m := p.metric(f, f.metric, f.kind)
+	if f.kind == model.MetricTypeCounter {
+		sum := m.SetEmptySum()
+		sum.SetIsMonotonic(true)
+		sum.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+		f.numbers = sum.DataPoints()
+	} else {
+		f.numbers = m.SetEmptyGauge().DataPoints()
+	}
+	f.numbers.EnsureCapacity(f.size) // about as many as last time
+	f.used, f.size = p.generation, 0
+	return f.numbers
+}
+
+func (p *page) metric(f *family, name string, kind model.MetricType) pmetric.Metric {
+	m := p.out.AppendEmpty()
+	m.SetName(name)
+	m.SetDescription(f.help)
+	m.SetUnit(f.unit)
+	if kind == model.MetricTypeGaugeHistogram {
+		kind = model.MetricTypeUnknown // its series stand alone
+	}
+	m.Metadata().PutStr(metadataType, string(kind))
+	return m
+}
+
+// part is where a member of a group goes that stands alone.
+func (p *page) part(s *series) pmetric.NumberDataPointSlice {
+	name := s.id.Get(labels.MetricName)
+	to, ok := p.parts[name]
+	if !ok {
+		if p.parts == nil {
+			p.parts = map[string]pmetric.NumberDataPointSlice{}
+		}
+		to = p.metric(s.family, name, model.MetricTypeUnknown).SetEmptyGauge().DataPoints()
+		p.parts[name] = to
+	}
+	return to
+}
+
+// assemble makes data points of the groups of a family that the page has.
+func (p *page) assemble(f *family) {
+	switch f.kind {
+	case model.MetricTypeHistogram:
+		p.assembleHistograms(f)
+	case model.MetricTypeSummary:
+		p.assembleSummaries(f)
+	default:
+		p.assembleCounters(f)
+	}
+}
+
+func (p *page) assembleHistograms(f *family) {
+	var to pmetric.HistogramDataPointSlice
+	for i, g := range f.present {
+		count, ok := p.histogramCount(g)
+		if g.whole = ok; !ok {
+			p.scatterGroup(g)
+			continue
+		}
+		if to == (pmetric.HistogramDataPointSlice{}) {
+			to = p.histograms(f)
+			to.EnsureCapacity(len(f.present) - i)
+		}
+		p.putHistogram(to.AppendEmpty(), g, count)
+	}
+}
+
+func (p *page) histograms(f *family) pmetric.HistogramDataPointSlice {
+	h := p.metric(f, f.metric, f.kind).SetEmptyHistogram()
+	h.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	return h.DataPoints()
+}
+
+// has says whether this page has the member.
+func (p *page) has(s *series) bool { return s != nil && s.seen == p.generation }
+
+// histogramCount gives the number of observations, and whether the group's
+// series agree so that a Histogram point says the same as they do.
+func (p *page) histogramCount(g *group) (uint64, bool) {
+	if !p.together(g) {
+		return 0, false
+	}
+	last, infinite := 0.0, false
+	for _, s := range g.bounds {
+		if !p.has(s) {
+			continue
+		}
+		if s.value < last || !isCount(s.value) {
+			return 0, false
+		}
+		last, infinite = s.value, math.IsInf(s.bound, 1)
+	}
+	switch {
+	case p.has(g.count):
+		agree := isCount(g.count.value) && g.count.value >= last && (!infinite || g.count.value == last)
+		return uint64(max(g.count.value, 0)), agree
+	case infinite:
+		return uint64(last), true
+	}
+	return 0, false
+}
+
+// isCount says whether a number can be a count of which float64 loses nothing.
+func isCount(v float64) bool { return v >= 0 && v <= 1<<53 && v == math.Trunc(v) }
+
+// together says whether all series of the group bear one time.
+func (p *page) together(g *group) bool {
+	time, same := int64(0), true
+	p.members(g, func(s *series) {
+		if time == 0 {
+			time = s.time
+		}
+		same = same && time == s.time
+	})
+	return same
+}
+
+// members calls f with each member on this page that is a series at the store.
+func (p *page) members(g *group, f func(*series)) {
+	for _, s := range g.bounds {
+		if p.has(s) {
+			f(s)
+		}
+	}
+	for _, s := range [...]*series{g.sum, g.count, g.total} {
+		if p.has(s) {
+			f(s)
+		}
+	}
+}
+
+func (p *page) putHistogram(to pmetric.HistogramDataPoint, g *group, count uint64) {
+	to.SetCount(count)
+	to.SetStartTimestamp(p.start(g))
+	if p.has(g.sum) {
+		to.SetSum(g.sum.value)
+	}
+	counts, bounds := to.BucketCounts(), to.ExplicitBounds()
+	counts.EnsureCapacity(len(g.bounds) + 1)
+	bounds.EnsureCapacity(len(g.bounds))
+	var any *series
+	below := uint64(0)
+	p.members(g, func(s *series) {
+		any = s
+		if s.role != roleBound {
+			return
+		}
+		putExemplars(to.Exemplars(), s)
+		if math.IsInf(s.bound, 1) {
+			return
+		}
+		bounds.Append(s.bound)
+		counts.Append(uint64(s.value) - below)
+		below = uint64(s.value)
+	})
+	if len(g.bounds) > 0 {
+		counts.Append(count - below)
+	}
+	to.SetTimestamp(timestamp(any.time))
+	attributes(to.Attributes(), any, g.label())
+}
+
+// label is the one by which the group's members differ.
+func (g *group) label() string {
+	if g.family.kind == model.MetricTypeSummary {
+		return "quantile"
+	}
+	return labels.BucketLabel
+}
+
+func (p *page) assembleSummaries(f *family) {
+	var to pmetric.SummaryDataPointSlice
+	for _, g := range f.present {
+		g.whole = p.has(g.sum) && p.has(g.count) && isCount(g.count.value) && p.together(g)
+		if !g.whole {
+			p.scatterGroup(g)
+			continue
+		}
+		if to == (pmetric.SummaryDataPointSlice{}) {
+			to = p.metric(f, f.metric, f.kind).SetEmptySummary().DataPoints()
+		}
+		p.putSummary(to.AppendEmpty(), g)
+	}
+}
+
+func (p *page) putSummary(to pmetric.SummaryDataPoint, g *group) {
+	to.SetCount(uint64(g.count.value))
+	to.SetSum(g.sum.value)
+	to.SetStartTimestamp(p.start(g))
+	to.SetTimestamp(timestamp(g.count.time))
+	for _, s := range g.bounds {
+		if p.has(s) {
+			q := to.QuantileValues().AppendEmpty()
+			q.SetQuantile(s.bound)
+			q.SetValue(s.value)
+		}
+	}
+	attributes(to.Attributes(), g.count, "")
+}
+
+// assembleCounters joins OpenMetrics' _total with its _created.
+func (p *page) assembleCounters(f *family) {
+	for _, g := range f.present {
+		if p.has(g.total) {
+			p.put(p.points(f), g.total).SetStartTimestamp(p.start(g))
+		}
+	}
+}
+
+// start is the time since which the group counts, if the page tells.
+func (p *page) start(g *group) pcommon.Timestamp {
+	if !p.has(g.created) {
+		return 0
+	}
+	seconds := g.created.value
+	if !(seconds > 0 && seconds < math.MaxInt64/1e9) {
+		return 0
+	}
+	return timestamp(int64(seconds * 1e3))
+}
+
+// scatterGroup sends on the series of a group one by one.
+func (p *page) scatterGroup(g *group) {
+	p.members(g, func(s *series) { p.put(p.part(s), s) })
+}
+
+// markGroup writes the one marker of a group that is gone as a whole. A
+// histogram's bears the bounds, without which its buckets could not be named.
+func (p *page) markGroup(g *group) {
+	if g.marked == p.generation {
+		return
+	}
+	g.marked = p.generation
+	p.tally.stale++
+	if g.family.kind == model.MetricTypeSummary {
+		p.markSummary(p.metric(g.family, g.family.metric, g.family.kind).SetEmptySummary().DataPoints().AppendEmpty(), g)
+		return
+	}
+	p.markHistogram(p.histograms(g.family).AppendEmpty(), g)
+}
+
+var noValue = pmetric.DefaultDataPointFlags.WithNoRecordedValue(true)
+
+func (p *page) markHistogram(to pmetric.HistogramDataPoint, g *group) {
+	to.SetFlags(noValue)
+	for _, s := range g.bounds {
+		if !math.IsInf(s.bound, 1) {
+			to.ExplicitBounds().Append(s.bound)
+		}
+	}
+	to.BucketCounts().FromRaw(make([]uint64, to.ExplicitBounds().Len()+1))
+	any, time := p.lastOf(g)
+	to.SetTimestamp(timestamp(time))
+	attributes(to.Attributes(), any, g.label())
+}
+
+func (p *page) markSummary(to pmetric.SummaryDataPoint, g *group) {
+	to.SetFlags(noValue)
+	for _, s := range g.bounds {
+		to.QuantileValues().AppendEmpty().SetQuantile(s.bound)
+	}
+	any, time := p.lastOf(g)
+	to.SetTimestamp(timestamp(time))
+	attributes(to.Attributes(), any, g.label())
+}
+
+// lastOf gives a member of the group and the time for the group's marker.
+func (p *page) lastOf(g *group) (any *series, time int64) {
+	for _, s := range append([]*series{g.sum, g.count, g.total, g.created}, g.bounds...) {
+		if s != nil {
+			any, time = s, max(time, p.markTime(s))
+		}
+	}
+	return any, time
+}
+
+// maxMilliseconds is the last time that nanoseconds since 1970 can hold.
+const maxMilliseconds = math.MaxInt64 / 1_000_000
+
+func putExemplars(to pmetric.ExemplarSlice, s *series) {
+	for _, e := range s.exemplars {
+		point := to.AppendEmpty()
+		point.SetDoubleValue(e.Value)
+		point.SetTimestamp(timestamp(s.time))
+		if e.HasTs && e.Ts > 0 && e.Ts < maxMilliseconds {
+			point.SetTimestamp(timestamp(e.Ts))
+		}
+		e.Labels.Range(func(l labels.Label) { putExemplarLabel(point, l) })
+	}
+	s.exemplars = nil
+}
+
+// putExemplarLabel gives trace and span ids their fields, other labels and
+// ids of another form an attribute.
+func putExemplarLabel(to pmetric.Exemplar, l labels.Label) {
+	var trace pcommon.TraceID
+	var span pcommon.SpanID
+	switch {
+	case l.Name == "trace_id" && decodeHex(trace[:], l.Value):
+		to.SetTraceID(trace)
+	case l.Name == "span_id" && decodeHex(span[:], l.Value):
+		to.SetSpanID(span)
+	default:
+		to.FilteredAttributes().PutStr(l.Name, l.Value)
+	}
+}
+
+// decodeHex fills to from text and says whether text was just that long.
+func decodeHex(to []byte, text string) bool {
+	if len(text) != hex.EncodedLen(len(to)) {
+		return false
+	}
+	_, err := hex.Decode(to, []byte(text))
+	return err == nil
+}

@@ -1,0 +1,104 @@
+package kubelet
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/collector/pdata/pmetric"
+)
+
+// podLine is a cAdvisor line of a pod's series; the parts are what makes the
+// series of another pod.
+var podLine = regexp.MustCompile(`^(.*id="[^"]*?)([0-9a-f]{3})(".*?)(?:(name="[^"]*?)([0-9a-f]{3})("[^}]*))?(pod="[^"]+)(".*)$`)
+
+// fullNode makes the page of a node with 110 pods of the capture's: each
+// family has, behind its own lines, copies of them with other ids and pods,
+// until there are 13,200 series.
+func fullNode(t testing.TB) string {
+	t.Helper()
+	const series = 13_200
+	lines := strings.Split(strings.TrimSuffix(string(capture(t, "metrics-cadvisor.txt")), "\n"), "\n")
+	own := 0
+	for _, line := range lines {
+		if line[0] != '#' {
+			own++
+		}
+	}
+	missing := series - own
+	var out strings.Builder
+	for start := 0; start < len(lines); {
+		end := start + 2 // HELP and TYPE
+		for end < len(lines) && lines[end][0] != '#' {
+			end++
+		}
+		for _, line := range lines[start:end] {
+			out.WriteString(line + "\n")
+		}
+		for k := 1; k <= 7; k++ {
+			for _, line := range lines[start:end] {
+				if parts := podLine.FindStringSubmatch(line); parts != nil && missing > 0 {
+					missing--
+					fmt.Fprint(&out, parts[1], fmt.Sprintf("%03x", k), parts[3], parts[4])
+					if parts[4] != "" {
+						fmt.Fprintf(&out, "%03x", k)
+					}
+					fmt.Fprintf(&out, "%s%s-%d%s\n", parts[6], parts[7], k, parts[8])
+				}
+			}
+		}
+		start = end
+	}
+	if missing != 0 {
+		t.Fatalf("page lacks %d series", missing)
+	}
+	return out.String()
+}
+
+func TestFullNodeIsLossless(t *testing.T) {
+	body := fullNode(t)
+	lines := want(t, body, false)
+	if len(lines) != 13_200 {
+		t.Fatalf("page has %d series, want 13,200", len(lines))
+	}
+	p := newPage(200_000)
+	for range 2 {
+		equal(t, flatten(scrape(t, p, body, false)), lines)
+	}
+}
+
+// BenchmarkScrape turns a page into metrics: "first" with an empty cache, as
+// after a start, "next" as from then on.
+func BenchmarkScrape(b *testing.B) {
+	pages := map[string]string{"13200": fullNode(b), "cadvisor": string(capture(b, "metrics-cadvisor.txt")), "metrics": string(capture(b, "metrics.txt"))}
+	for _, name := range []string{"13200", "cadvisor", "metrics"} {
+		body := append([]byte(pages[name]), make([]byte, slack)...)[:len(pages[name])]
+		b.Run(name+"/first", func(b *testing.B) {
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			for b.Loop() {
+				benchmarkPage(b, newPage(200_000), body)
+			}
+		})
+		b.Run(name+"/next", func(b *testing.B) {
+			p := newPage(200_000)
+			benchmarkPage(b, p, body)
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			for b.Loop() {
+				benchmarkPage(b, p, body)
+			}
+		})
+	}
+}
+
+func benchmarkPage(b *testing.B, p *page, body []byte) {
+	p.begin(scrapeTime, pmetric.NewMetricSlice())
+	if err := p.parse(body, false); err != nil {
+		b.Fatal(err)
+	}
+	p.sweep()
+	p.release()
+	p.commit(true, false)
+}

@@ -1,0 +1,51 @@
+// Package kubelet is the receiver "kubelet": it scrapes the Prometheus pages
+// of one node's kubelet and passes them on as pdata metrics.
+//
+// Source: /metrics/cadvisor (containers), /metrics/resource (what the
+// metrics-server reads), /metrics/probes and /metrics (the kubelet itself), over
+// TLS with a service-account token or a client certificate. The pages are
+// asked for as Prometheus asks for them, so names are those that every
+// dashboard written for a Prometheus-scraped kubelet expects.
+//
+// # What goes out
+//
+// One ResourceMetrics per page and scrape, with service.name "kubelet" (label
+// job), service.instance.id "<host>:<port>" (instance) and url.path
+// (metrics_path). Each Metric bears its exact name on the page, the declared
+// type in its metadata as "prometheus.type", the labels verbatim as data point
+// attributes (labels with an empty value are absent labels to Prometheus and
+// are left out), and the page's own timestamps where it has them. Classic
+// histograms and summaries are put together from their series; one whose parts
+// contradict each other (bucket counts that fall, a _count other than the +Inf
+// bucket) goes on as its parts, each a plain series, since no value may be
+// made up and none left out.
+//
+// Beside the page go "up", "scrape_duration_seconds" and
+// "scrape_samples_scraped", as Prometheus makes them.
+//
+// # Guarantees
+//
+//   - A series that is gone from a page, and every series of a page that could
+//     not be had, gets one point flagged NoRecordedValue, repeated with each
+//     scrape until the pipeline took it. That holds for series with timestamps
+//     of their own, too (trackTimestampsStaleness in kube-prometheus). Shutdown
+//     marks nothing: an agent that comes back goes on with the same series.
+//   - A page counts whole or not at all: one malformed line fails the scrape
+//     (up 0), as in Prometheus, with an error that names the line.
+//   - Each page has a goroutine, a connection and a phase of its own; one that
+//     hangs delays no other.
+//   - Sizes are bounded: a page by max_body_bytes, before and after gzip; its
+//     series by max_series, what is over counted as received and dropped with
+//     reason "series_limit".
+//   - Points that the pipeline refused are gone; they are counted as received
+//     and dropped with reason "refused". Permanent refusals are in the account
+//     of the component that refused.
+//
+// # Cost
+//
+// A page is nearly the same from scrape to scrape, so a line is first compared
+// with the line that stood there last time, then looked up by its bytes, and
+// only an unknown one goes through Prometheus' parser. The cache keeps about
+// twice a page's text in memory, and the buffer once. BenchmarkScrape has the
+// figures.
+package kubelet

@@ -1,0 +1,192 @@
+package kubelet
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.uber.org/zap"
+
+	"github.com/crowsnest-o11y/crowsnest/ledger"
+)
+
+// The reasons for drops that this receiver alone has.
+const (
+	reasonSeriesLimit = "series_limit" // beyond max_series
+	reasonTime        = "timestamp"    // not within 1970 to 2262
+	reasonRefused     = "refused"      // the pipeline did not take the scrape
+)
+
+// endpoint is one page of the kubelet. Of one goroutine.
+type endpoint struct {
+	instance string // label instance: host and port
+	path     string
+
+	fetcher    fetcher
+	page       *page
+	next       consumer.Metrics
+	account    *ledger.Account
+	telemetry  *telemetry
+	logger     *zap.Logger
+	complaints *complaints
+	failing    bool
+}
+
+// run scrapes at the times that are phase past a multiple of interval, until
+// ctx ends. A scrape that lasts past the next such time makes it skipped.
+func (e *endpoint) run(ctx context.Context, interval, phase time.Duration) {
+	first := time.NewTimer(untilPhase(time.Now(), interval, phase))
+	defer first.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-first.C:
+	}
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		e.scrape(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// untilPhase is the time from now to the next that is phase past a multiple
+// of interval since 1970.
+func untilPhase(now time.Time, interval, phase time.Duration) time.Duration {
+	past := time.Duration(now.UnixNano()) % interval
+	return (phase - past + interval) % interval
+}
+
+// scrape gets the page once and sends what it says.
+func (e *endpoint) scrape(ctx context.Context) {
+	started := time.Now()
+	md, scope := e.metrics()
+	err := e.read(ctx, started.UnixMilli(), scope.Metrics())
+	if ctx.Err() != nil {
+		return // shutting down; what the page says next the next start will tell
+	}
+	if err != nil {
+		md, scope = e.metrics() // the first may hold half a page
+		e.page.begin(started.UnixMilli(), scope.Metrics())
+		e.page.vanish()
+	}
+	took := time.Since(started)
+	e.report(scope.Metrics(), started, took, err == nil)
+	taken := e.send(ctx, md)
+	e.telemetry.record(e.path, outcomeOf(err), took, len(e.page.next), e.page.tally)
+	e.page.commit(taken, err != nil)
+	e.tell(err)
+}
+
+func (e *endpoint) metrics() (pmetric.Metrics, pmetric.ScopeMetrics) {
+	md := pmetric.NewMetrics()
+	rm := md.ResourceMetrics().AppendEmpty()
+	resource := rm.Resource().Attributes()
+	resource.PutStr("service.name", "kubelet")
+	resource.PutStr("service.instance.id", e.instance)
+	resource.PutStr("url.path", e.path)
+	scope := rm.ScopeMetrics().AppendEmpty()
+	scope.Scope().SetName("github.com/crowsnest-o11y/crowsnest/receivers/kubelet")
+	return md, scope
+}
+
+// read gets and parses the page into out.
+func (e *endpoint) read(ctx context.Context, now int64, out pmetric.MetricSlice) error {
+	body, openMetrics, err := e.fetcher.fetch(ctx)
+	if err != nil {
+		return err
+	}
+	e.page.begin(now, out)
+	if err := e.page.parse(body, openMetrics); err != nil {
+		return &failure{outcomeMalformed, err, "the whole page is refused, as Prometheus would; report the line to whoever exports it"}
+	}
+	e.page.sweep()
+	return nil
+}
+
+// report adds the series by which Prometheus describes a scrape.
+func (e *endpoint) report(out pmetric.MetricSlice, started time.Time, took time.Duration, up bool) {
+	gauge := func(name, help, unit string, value float64) {
+		m := out.AppendEmpty()
+		m.SetName(name)
+		m.SetDescription(help)
+		m.SetUnit(unit)
+		m.Metadata().PutStr(metadataType, "gauge")
+		point := m.SetEmptyGauge().DataPoints().AppendEmpty()
+		point.SetTimestamp(timestamp(started.UnixMilli()))
+		point.SetDoubleValue(value)
+	}
+	state := 0.0
+	if up {
+		state = 1
+	}
+	gauge("up", "1 if the page could be scraped, 0 if not.", "", state)
+	gauge("scrape_duration_seconds", "Duration of the scrape.", "s", took.Seconds())
+	gauge("scrape_samples_scraped", "Number of samples that the page had.", "", float64(e.page.tally.samples))
+}
+
+// send hands the scrape on and says whether it was taken for good or ill: a
+// scrape cannot be had again, so one refused for now is given up, too.
+func (e *endpoint) send(ctx context.Context, md pmetric.Metrics) (taken bool) {
+	e.settle(e.page.tally.overLimit, reasonSeriesLimit)
+	e.settle(e.page.tally.badTimes, reasonTime)
+	points := md.DataPointCount() // before it is no longer ours
+	err := e.next.ConsumeMetrics(ctx, md)
+	e.page.release()
+	switch {
+	case err == nil:
+		return true
+	case consumererror.IsPermanent(err):
+		e.complaints.warn("rejected", "Scrape was rejected by the pipeline; the component that did so has counted its points", zap.Int("points", points), zap.Error(err))
+		return true
+	}
+	e.settle(points, reasonRefused)
+	e.complaints.warn(reasonRefused, "Scrape was not taken by the pipeline and is lost; the next one follows as usual", zap.Int("points", points), zap.Error(err))
+	return false
+}
+
+// settle writes items to the ledger that end here.
+func (e *endpoint) settle(n int, reason string) {
+	if n > 0 {
+		e.account.Received(n)
+		e.account.Dropped(n, reason)
+	}
+}
+
+func outcomeOf(err error) string {
+	var f *failure
+	switch {
+	case err == nil:
+		return outcomeOK
+	case errors.As(err, &f):
+		return f.outcome
+	}
+	return outcomeRead
+}
+
+// tell logs what the operator should know of this scrape.
+func (e *endpoint) tell(err error) {
+	if err != nil {
+		e.failing = true
+		e.complaints.warn(outcomeOf(err), "Scrape of the kubelet failed; its page's series have no values until it works", zap.Error(err))
+		return
+	}
+	if e.failing {
+		e.failing = false
+		e.logger.Info("Scrape of the kubelet works again")
+	}
+	t := e.page.tally
+	if t.overLimit > 0 {
+		e.complaints.warn(reasonSeriesLimit, "Page has more series than max_series; the rest was dropped, raise max_series if they are wanted", zap.Int("dropped", t.overLimit), zap.Int("max_series", e.page.maxSeries))
+	}
+	if t.badTimes > 0 {
+		e.complaints.warn(reasonTime, "Samples with an impossible timestamp were dropped; the exporter's clock is wrong", zap.Int("dropped", t.badTimes))
+	}
+}
