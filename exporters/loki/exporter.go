@@ -1,0 +1,217 @@
+package loki
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"net/http"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/exporter/exporterhelper/xexporterhelper"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.uber.org/zap"
+
+	"github.com/crowsnest-o11y/crowsnest/ledger"
+)
+
+// logsExporter turns batches into pushes and sees each record to its fate.
+type logsExporter struct {
+	config    *Config
+	settings  exporter.Settings
+	url       string
+	rules     *rules
+	known     *standing
+	account   *ledger.Account
+	telemetry *telemetry
+	notices   *notices
+	client    *http.Client // set by start
+	encoders  sync.Pool    // of *encoder: at most one per push in flight stays in use
+}
+
+func newLogsExporter(cfg *Config, set exporter.Settings) (*logsExporter, error) {
+	url, err := cfg.pushURL()
+	if err != nil {
+		return nil, err
+	}
+	account, err := ledger.NewAccount(set.MeterProvider, ledger.Logs, set.ID.String())
+	if err != nil {
+		return nil, err
+	}
+	tel, err := newTelemetry(set.TelemetrySettings, set.ID)
+	if err != nil {
+		return nil, err
+	}
+	seed := maphash.MakeSeed()
+	return &logsExporter{
+		config:    cfg,
+		settings:  set,
+		url:       url,
+		rules:     newRules(cfg, func(key []byte) uint64 { return maphash.Bytes(seed, key) }),
+		known:     newStanding(),
+		account:   account,
+		telemetry: tel,
+		notices:   newNotices(set.Logger),
+		encoders:  sync.Pool{New: func() any { return new(encoder) }},
+	}, nil
+}
+
+func (x *logsExporter) start(ctx context.Context, host component.Host) error {
+	client, err := x.config.ToClient(ctx, host.GetExtensions(), x.settings.TelemetrySettings)
+	if err != nil {
+		return fmt.Errorf("make HTTP client for %s: %w", x.url, err)
+	}
+	// A redirected POST becomes a GET, whose 200 would look like an
+	// acknowledgement.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	x.client = client
+	return nil
+}
+
+func (x *logsExporter) shutdown(context.Context) error {
+	if x.client != nil {
+		x.client.CloseIdleConnections()
+	}
+	return nil
+}
+
+// newRequest groups the records; it keeps references to ld, which stays
+// unchanged until ConsumeLogs returns.
+func (x *logsExporter) newRequest(_ context.Context, ld plog.Logs) (xexporterhelper.Request, error) {
+	enc := x.encoders.Get().(*encoder)
+	defer x.encoders.Put(enc)
+	now := time.Now()
+	g := newGrouper(x.rules, enc, now)
+	g.add(ld)
+	return &batch{lanes: g.lanes(x.known, now), records: ld.LogRecordCount()}, nil
+}
+
+// export is called by exporterhelper until it returns nil, which means that
+// Loki acknowledged each record or refused it for good.
+func (x *logsExporter) export(ctx context.Context, req xexporterhelper.Request) error {
+	b := req.(*batch)
+	var failed error
+	for i := range b.lanes {
+		// A tenant that is over its limit does not hold up the others.
+		if err := x.clear(ctx, &b.lanes[i], &b.tally); err != nil && failed == nil {
+			failed = err
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if failed != nil {
+		return failed
+	}
+	x.settle(&b.tally)
+	return nil
+}
+
+// clear pushes the pieces of a lane in order; those not yet settled stay in it.
+func (x *logsExporter) clear(ctx context.Context, l *lane, t *tally) error {
+	for len(l.todo) > 0 {
+		next, err := x.try(ctx, l.tenant, l.todo[0], t)
+		if err != nil {
+			return err
+		}
+		l.todo = append(next, l.todo[1:]...)
+	}
+	return nil
+}
+
+// settle writes a batch's fate to the ledger, once.
+func (x *logsExporter) settle(t *tally) {
+	x.account.Delivered(t.delivered)
+	for reason, n := range t.dropped {
+		x.account.Dropped(n, reason)
+	}
+	x.telemetry.cut(t.cuts)
+}
+
+// try pushes the beginning of a piece that fits a request. It returns what has
+// to be pushed in its place, or an error if the piece must be tried again.
+func (x *logsExporter) try(ctx context.Context, tenant string, p piece, t *tally) ([]piece, error) {
+	r, left := x.encode(p)
+	answer, err := x.push(ctx, tenant, r.body)
+	var next []piece
+	if err == nil {
+		next, err = x.follow(tenant, r, p, answer, t)
+	}
+	if err != nil {
+		x.telemetry.retried()
+		return nil, err
+	}
+	if len(left) > 0 {
+		p.runs = left
+		next = append(next, p)
+	}
+	return next, nil
+}
+
+// request is an encoded push.
+type request struct {
+	runs []run
+	body []byte // compressed
+	size int    // before compression
+	cuts cuts
+}
+
+// encode makes a request of the beginning of a piece and returns what is left.
+// The encoder is free again while Loki works.
+func (x *logsExporter) encode(p piece) (r request, left []run) {
+	enc := x.encoders.Get().(*encoder)
+	defer x.encoders.Put(enc)
+	r.runs, left = enc.encode(p.runs, p.limits)
+	r.body, r.size, r.cuts = enc.compress(), len(enc.buf), enc.cuts
+	return r, left
+}
+
+// follow acts on Loki's answer to a push of the beginning of p.
+func (x *logsExporter) follow(tenant string, r request, p piece, a answer, t *tally) ([]piece, error) {
+	what, advice := judge(a.code, a.header, a.body)
+	switch what {
+	case accepted:
+		t.delivered += entryCount(r.runs)
+		t.cuts.add(r.cuts)
+		x.acknowledge(r.runs, r.size)
+		return nil, nil
+	case refused:
+		return x.explain(tenant, r.runs, p, readRefusal(a.code, a.body, time.Now()), t), nil
+	case tooLarge:
+		if entryCount(r.runs) == 1 {
+			x.drop(tenant, r.runs[0], reasonTooLarge, a.brief(), t)
+			return nil, nil
+		}
+		x.telemetry.bisected()
+		return split(r.runs, p), nil
+	case misled:
+		x.notices.error(advice, "Loki refuses every push; logs are kept back until this is changed",
+			zap.String("change", advice), zap.String("url", x.url), zap.String("tenant", tenant),
+			zap.Int("code", a.code), zap.String("answer", a.brief()))
+		return nil, fmt.Errorf("push to %s: %s: %w", x.url, advice, a.error())
+	}
+	return nil, a.busy(x.url, time.Now())
+}
+
+// acknowledge notes which streams Loki has; the request's size is shared out
+// by entries, which is near enough to tell loud streams.
+func (x *logsExporter) acknowledge(runs []run, size int) {
+	now, entries := time.Now(), entryCount(runs)
+	for _, r := range runs {
+		x.known.acknowledged(r.stream.key, size*len(r.entries)/entries, now)
+	}
+}
+
+// drop gives up entries that Loki refused for good.
+func (x *logsExporter) drop(tenant string, r run, reason, text string, t *tally) {
+	if len(r.entries) == 0 {
+		return
+	}
+	t.drop(len(r.entries), reason)
+	x.known.forget(r.stream.key)
+	x.notices.error(reason, "Loki refused log records for good; they are dropped",
+		zap.String("reason", reason), zap.Int("records", len(r.entries)), zap.String("stream", r.stream.labels),
+		zap.Time("oldest", time.Unix(0, r.entries[0].timestamp)), zap.String("tenant", tenant), zap.String("answer", text))
+}
