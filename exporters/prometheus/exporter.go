@@ -1,0 +1,243 @@
+package prometheus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/config/configretry"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/exporter/exporterhelper"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.uber.org/zap"
+
+	"github.com/crowsnest-o11y/crowsnest/ledger"
+)
+
+// errShutdown ends what is still being sent; its caller keeps the data.
+var errShutdown = errors.New("prometheus exporter is shutting down")
+
+var errMarkersPending = errors.New("earlier ones still wait for the store")
+
+// metricsExporter translates, keeps the series table and sends.
+type metricsExporter struct {
+	cfg     *Config
+	set     exporter.Settings
+	account *ledger.Account
+	tel     *telemetry
+	table   *table
+
+	remote *remoteWriter // nil without remote_write
+	server *http.Server  // nil without scrape
+	addr   net.Addr      // of the page
+
+	ended    chan []point    // expired series whose stale markers are due
+	stopping context.Context // ends with Shutdown
+	stop     context.CancelCauseFunc
+	wg       sync.WaitGroup
+}
+
+func newExporter(ctx context.Context, set exporter.Settings, cfg *Config) (exporter.Metrics, error) {
+	e, err := newMetricsExporter(set, cfg)
+	if err != nil {
+		return nil, err
+	}
+	// Retry and time limits are this exporter's own, as a sample that waits for
+	// its retry must keep later ones of its series waiting.
+	return exporterhelper.NewMetrics(ctx, set, cfg, e.consume,
+		exporterhelper.WithCapabilities(consumer.Capabilities{MutatesData: false}),
+		exporterhelper.WithStart(e.start),
+		exporterhelper.WithShutdown(e.shutdown),
+		exporterhelper.WithTimeout(exporterhelper.TimeoutConfig{Timeout: 0}),
+		exporterhelper.WithRetry(configretry.BackOffConfig{Enabled: false}),
+	)
+}
+
+func newMetricsExporter(set exporter.Settings, cfg *Config) (*metricsExporter, error) {
+	account, err := ledger.NewAccount(set.MeterProvider, ledger.Metrics, set.ID.String())
+	if err != nil {
+		return nil, err
+	}
+	t := newTable(cfg.MaxBytes)
+	tel, err := newTelemetry(set.TelemetrySettings, set.ID.String(), t)
+	if err != nil {
+		return nil, err
+	}
+	return &metricsExporter{cfg: cfg, set: set, account: account, tel: tel, table: t, ended: make(chan []point, 1)}, nil
+}
+
+func (e *metricsExporter) start(ctx context.Context, host component.Host) error {
+	e.stopping, e.stop = context.WithCancelCause(context.Background())
+	if c := e.cfg.RemoteWrite.Get(); c != nil {
+		if err := e.startRemoteWrite(ctx, host, c); err != nil {
+			return err
+		}
+	}
+	if e.cfg.Scrape.HasValue() {
+		if err := e.startPage(ctx, host); err != nil {
+			return err
+		}
+	}
+	e.wg.Go(e.expireLoop)
+	e.wg.Go(e.endLoop)
+	return nil
+}
+
+func (e *metricsExporter) startRemoteWrite(ctx context.Context, host component.Host, cfg *RemoteWriteConfig) error {
+	own := cfg.HTTP
+	own.Headers = slices.Clone(own.Headers)
+	if _, ok := own.Headers.Get("User-Agent"); !ok {
+		b := e.set.BuildInfo
+		own.Headers.Set("User-Agent", configopaque.String(fmt.Sprintf("%s/%s (%s/%s)", b.Command, b.Version, runtime.GOOS, runtime.GOARCH)))
+	}
+	client, err := own.ToClient(ctx, host.GetExtensions(), e.set.TelemetrySettings)
+	if err != nil {
+		return fmt.Errorf("make HTTP client for %s: %w", own.Endpoint, err)
+	}
+	e.remote, err = newRemoteWriter(cfg, client, e.tel)
+	return err
+}
+
+func (e *metricsExporter) startPage(ctx context.Context, host component.Host) error {
+	cfg := e.cfg.Scrape.Get()
+	listener, err := cfg.ToListener(ctx)
+	if err != nil {
+		return fmt.Errorf("listen on scrape::endpoint %s: %w", cfg.NetAddr.Endpoint, err)
+	}
+	e.server, err = cfg.ToServer(ctx, host.GetExtensions(), e.set.TelemetrySettings, newPage(e.table))
+	if err != nil {
+		return errors.Join(fmt.Errorf("make HTTP server for %s: %w", cfg.NetAddr.Endpoint, err), listener.Close())
+	}
+	e.addr = listener.Addr()
+	e.wg.Go(func() {
+		if err := e.server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			e.set.Logger.Error("The page to scrape is gone; Prometheus gets no metrics from it until a restart.",
+				zap.Stringer("address", e.addr), zap.Error(err))
+		}
+	})
+	return nil
+}
+
+// shutdown ends requests in flight; their senders get an error and keep the data.
+func (e *metricsExporter) shutdown(ctx context.Context) error {
+	if e.stop != nil {
+		e.stop(errShutdown)
+	}
+	var err error
+	if e.server != nil {
+		if err = e.server.Shutdown(ctx); err != nil {
+			err = errors.Join(fmt.Errorf("stop page to scrape: %w", err), e.server.Close())
+		}
+	}
+	e.wg.Wait()
+	e.tel.shutdown()
+	return err
+}
+
+// consume answers nil when the fate of every data point is decided. With any
+// error the sender keeps the data, and nothing of it was counted.
+func (e *metricsExporter) consume(ctx context.Context, md pmetric.Metrics) error {
+	now := time.Now()
+	b := translate(md, now.UnixMilli())
+	metadata := e.table.update(b.points, now)
+	if e.remote != nil {
+		for i := range b.points {
+			if p := &b.points[i]; p.refused != "" {
+				e.tel.untrackedPoint(p)
+				p.refused = "" // remote write decides
+			}
+		}
+		if err := e.send(ctx, b.points, metadata); err != nil {
+			return err
+		}
+	}
+	e.settle(&b)
+	return nil
+}
+
+// send ends with the caller's context or with Shutdown, whichever is first.
+func (e *metricsExporter) send(ctx context.Context, points []point, metadata []*family) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(e.stopping, func() { cancel(errShutdown) })()
+	return e.remote.write(ctx, points, metadata)
+}
+
+// settle writes the ledger for a batch whose fate is decided.
+func (e *metricsExporter) settle(b *batch) {
+	delivered := b.items
+	for reason, n := range b.dropped {
+		e.tel.untranslated(reason, n)
+	}
+	for i := range b.points {
+		p := &b.points[i]
+		if p.refused == "" || p.derived {
+			continue
+		}
+		if e.remote == nil {
+			e.tel.untrackedPoint(p)
+		}
+		b.drop(p.refused, 1)
+	}
+	for reason, n := range b.dropped {
+		delivered -= n
+		e.account.Dropped(n, reason)
+	}
+	e.account.Delivered(delivered)
+}
+
+// expireLoop forgets series that stopped coming.
+func (e *metricsExporter) expireLoop() {
+	ticker := time.NewTicker(max(e.cfg.ExpireAfter/20, 100*time.Millisecond))
+	defer ticker.Stop()
+	for {
+		select {
+		case now := <-ticker.C:
+			e.expire(now)
+		case <-e.stopping.Done():
+			return
+		}
+	}
+}
+
+func (e *metricsExporter) expire(now time.Time) {
+	ended := e.table.expire(now.Add(-e.cfg.ExpireAfter))
+	if e.remote == nil || len(ended) == 0 {
+		return
+	}
+	select {
+	case e.ended <- ended:
+	default: // the markers before are still waiting for the store
+		e.lostMarkers(len(ended), errMarkersPending)
+	}
+}
+
+// endLoop ends expired series in the store. It is apart from expireLoop, so that
+// a store that is away does not keep them on the page.
+func (e *metricsExporter) endLoop() {
+	for {
+		select {
+		case ended := <-e.ended:
+			// The errors are Shutdown and the bound of retries.
+			if err := e.remote.write(e.stopping, ended, nil); err != nil && !errors.Is(err, errShutdown) {
+				e.lostMarkers(len(ended), err)
+			}
+		case <-e.stopping.Done():
+			return
+		}
+	}
+}
+
+func (e *metricsExporter) lostMarkers(points int, err error) {
+	e.set.Logger.Warn("Stale markers of series that ended were not delivered; Prometheus ends those series by itself, five minutes after their last sample.",
+		zap.Int("points", points), zap.Error(err))
+}

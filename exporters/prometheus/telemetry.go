@@ -1,0 +1,186 @@
+package prometheus
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.uber.org/zap"
+)
+
+const scope = "github.com/crowsnest-o11y/crowsnest/exporters/prometheus"
+
+// logInterval is how often one cause is logged at most.
+const logInterval = time.Minute
+
+// telemetry counts what the ledger does not: it is in samples (one per series),
+// the ledger in data points.
+type telemetry struct {
+	log       *zap.Logger
+	throttle  throttle
+	component attribute.KeyValue
+
+	requests  metric.Int64Counter
+	samples   metric.Int64Counter
+	retries   metric.Int64Counter
+	refused   metric.Int64Counter
+	exemplars metric.Int64Counter
+	untracked metric.Int64Counter
+	unscribe  metric.Registration
+}
+
+func newTelemetry(set component.TelemetrySettings, id string, t *table) (*telemetry, error) {
+	m := set.MeterProvider.Meter(scope)
+	tel := &telemetry{log: set.Logger, component: attribute.String("component", id)}
+	for _, c := range []struct {
+		to                      *metric.Int64Counter
+		name, unit, description string
+	}{
+		{&tel.requests, "crowsnest_prometheus_requests", "{request}", "Remote write requests, by HTTP status; code none: no answer."},
+		{&tel.samples, "crowsnest_prometheus_samples", "{sample}", "Samples that remote write accepted."},
+		{&tel.retries, "crowsnest_prometheus_retries", "{request}", "Remote write requests sent again."},
+		{&tel.refused, "crowsnest_prometheus_refused_samples", "{sample}", "Samples that remote write refused for good, by reason."},
+		{&tel.exemplars, "crowsnest_prometheus_refused_exemplars", "{exemplar}", "Exemplars left out since remote write refused their sample with them."},
+		{&tel.untracked, "crowsnest_prometheus_untracked_points", "{point}", "Data points that found no place among the known series, by reason: not on the page, no stale marker at their end."},
+	} {
+		var err error
+		if *c.to, err = m.Int64Counter(c.name, metric.WithUnit(c.unit), metric.WithDescription(c.description)); err != nil {
+			return nil, fmt.Errorf("make counter %s: %w", c.name, err)
+		}
+	}
+	return tel, tel.observe(m, t)
+}
+
+func (t *telemetry) observe(m metric.Meter, table *table) error {
+	series, err := m.Int64ObservableGauge("crowsnest_prometheus_series", metric.WithUnit("{series}"),
+		metric.WithDescription("Known live series."))
+	if err != nil {
+		return fmt.Errorf("make gauge crowsnest_prometheus_series: %w", err)
+	}
+	size, err := m.Int64ObservableGauge("crowsnest_prometheus_series_bytes", metric.WithUnit("By"),
+		metric.WithDescription("Estimated memory of the known series; the bound is max_bytes."))
+	if err != nil {
+		return fmt.Errorf("make gauge crowsnest_prometheus_series_bytes: %w", err)
+	}
+	t.unscribe, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		n, bytes := table.size()
+		o.ObserveInt64(series, int64(n), metric.WithAttributes(t.component))
+		o.ObserveInt64(size, bytes, metric.WithAttributes(t.component))
+		return nil
+	}, series, size)
+	if err != nil {
+		return fmt.Errorf("observe series: %w", err)
+	}
+	return nil
+}
+
+func (t *telemetry) request(a answer) {
+	t.requests.Add(context.Background(), 1, metric.WithAttributes(t.component, attribute.String("code", a.code())))
+}
+
+func (t *telemetry) sent(samples int) {
+	t.samples.Add(context.Background(), int64(samples), metric.WithAttributes(t.component))
+}
+
+func (t *telemetry) retried() {
+	t.retries.Add(context.Background(), 1, metric.WithAttributes(t.component))
+}
+
+func (t *telemetry) exemplarsDropped(n int) {
+	t.exemplars.Add(context.Background(), int64(n), metric.WithAttributes(t.component))
+}
+
+func (t *telemetry) refusedPoint(endpoint string, p *point, a answer) {
+	t.refused.Add(context.Background(), int64(p.seriesCount()), metric.WithAttributes(t.component, attribute.String("reason", p.refused)))
+	if suppressed, ok := t.throttle.pass("refused "+p.refused, time.Now()); ok {
+		t.log.Warn("Remote write refused a data point for good; it is dropped and counted, the rest of its batch is delivered.",
+			zap.String("endpoint", endpoint), zap.String("reason", p.refused), zap.Int("status", a.status),
+			zap.String("metric", p.family.name), zap.Int64("timestamp_ms", p.timestampMs),
+			zap.String("answer", cut(a.err.Error())), zap.Int("suppressed", suppressed))
+	}
+}
+
+func (t *telemetry) unanswered(endpoint string, a answer, delay time.Duration) {
+	if suppressed, ok := t.throttle.pass("unanswered "+a.code(), time.Now()); ok {
+		t.log.Warn("Remote write did not take samples; nothing is lost, they wait with their sender and are sent again.",
+			zap.String("endpoint", endpoint), zap.Int("status", a.status), zap.Duration("retry_in", delay),
+			zap.String("answer", cut(a.err.Error())), remedy(a), zap.Int("suppressed", suppressed))
+	}
+}
+
+func (t *telemetry) untrackedPoint(p *point) {
+	t.untracked.Add(context.Background(), 1, metric.WithAttributes(t.component, attribute.String("reason", p.refused)))
+	if suppressed, ok := t.throttle.pass("untracked "+p.refused, time.Now()); ok {
+		remedy := "raise max_bytes, or send fewer series"
+		if p.refused == reasonTypeConflict {
+			remedy = "rename one of the metrics, or give both one type"
+		}
+		t.log.Warn("A data point found no place among the known series: it is not on the page to scrape, and remote write will lack its stale marker.",
+			zap.String("reason", p.refused), zap.String("metric", p.family.name), zap.String("remedy", remedy), zap.Int("suppressed", suppressed))
+	}
+}
+
+// untranslated logs data points that have no form in Prometheus.
+func (t *telemetry) untranslated(reason string, n int) {
+	suppressed, ok := t.throttle.pass("untranslated "+reason, time.Now())
+	if !ok {
+		return
+	}
+	remedy := "see the sender of these metrics"
+	if reason == reasonDeltaTemporality {
+		remedy = "set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative at the sender"
+	}
+	t.log.Warn("Data points cannot be stored by Prometheus; they are dropped and counted.",
+		zap.String("reason", reason), zap.Int("points", n), zap.String("remedy", remedy), zap.Int("suppressed", suppressed))
+}
+
+func (t *telemetry) shutdown() {
+	if t.unscribe != nil {
+		_ = t.unscribe.Unregister() // it cannot fail: it only takes the callback off a list
+	}
+}
+
+const maxLogText = 512
+
+func cut(s string) string {
+	if len(s) > maxLogText {
+		return validText(s[:maxLogText])
+	}
+	return validText(s)
+}
+
+// throttle lets one message of a cause pass per logInterval. Causes are made of
+// constants and HTTP statuses, so there are few.
+type throttle struct {
+	mu     sync.Mutex
+	causes map[string]*cause
+}
+
+type cause struct {
+	last       time.Time
+	suppressed int
+}
+
+// pass says whether to log now, and how many were not since the last time.
+func (t *throttle) pass(name string, now time.Time) (suppressed int, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.causes[name]
+	if c == nil {
+		if t.causes == nil {
+			t.causes = make(map[string]*cause)
+		}
+		t.causes[name] = &cause{last: now}
+		return 0, true
+	}
+	if now.Sub(c.last) < logInterval {
+		c.suppressed++
+		return 0, false
+	}
+	suppressed, c.suppressed, c.last = c.suppressed, 0, now
+	return suppressed, true
+}
