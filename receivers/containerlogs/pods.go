@@ -1,0 +1,41 @@
+package containerlogs
+
+import (
+	"fmt"
+
+	"go.opentelemetry.io/collector/component"
+
+	"github.com/crowsnest-o11y/crowsnest/kubemeta"
+)
+
+// podCache is what the pods extension offers; it is named here since a
+// component imports no other.
+type podCache interface{ Cache() *kubemeta.Cache }
+
+// podAdmission returns the question whether a tail's pod is known, nil when no
+// extension is configured. The cache is asked for each time: the extension may
+// be started after us.
+func podAdmission(id *component.ID, host component.Host) (func(*tail) bool, error) {
+	if id == nil {
+		return nil, nil
+	}
+	extension, ok := host.GetExtensions()[*id]
+	if !ok {
+		return nil, fmt.Errorf("pods: extension %q is not configured", id)
+	}
+	pods, ok := extension.(podCache)
+	if !ok {
+		return nil, fmt.Errorf("pods: extension %q keeps no pods", id)
+	}
+	return func(t *tail) bool {
+		cache := pods.Cache()
+		if cache == nil {
+			return false
+		}
+		if !cache.Available() {
+			return true // nobody will ever know it
+		}
+		_, known := cache.ByUID(t.id.uid)
+		return known
+	}, nil
+}
