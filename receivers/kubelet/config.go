@@ -12,10 +12,12 @@ import (
 
 // Config is the user's part of the receiver.
 type Config struct {
-	// ClientConfig holds endpoint ("https://<node address>:10250"), tls,
+	// Client holds endpoint ("https://<node address>:10250"), tls,
 	// timeout and the other settings of a collector HTTP client. The endpoint's
 	// host and port become the label "instance".
-	confighttp.ClientConfig `mapstructure:",squash"`
+	//
+	// Not embedded: its Unmarshal method would become Config's own.
+	Client confighttp.ClientConfig `mapstructure:",squash"`
 
 	// TokenFile is the file with the bearer token, read anew for each scrape,
 	// so that a rotated token is used at once. Empty: no token is sent.
@@ -38,7 +40,7 @@ func defaultConfig() *Config {
 	client := confighttp.NewDefaultClientConfig()
 	client.Timeout = 10 * time.Second
 	return &Config{
-		ClientConfig:       client,
+		Client:             client,
 		CollectionInterval: 15 * time.Second,
 		Paths:              []string{"/metrics/cadvisor", "/metrics/resource", "/metrics/probes", "/metrics"},
 		MaxBodyBytes:       64 << 20,
@@ -48,12 +50,12 @@ func defaultConfig() *Config {
 
 // Validate names each key that cannot be worked with, its value and the bound.
 func (c *Config) Validate() error {
-	errs := []error{c.ClientConfig.Validate(), c.validateEndpoint()}
+	errs := []error{c.Client.Validate(), c.validateEndpoint()}
 	if c.CollectionInterval < 100*time.Millisecond {
 		errs = append(errs, fmt.Errorf("collection_interval: %v is under the least of 100ms", c.CollectionInterval))
 	}
-	if c.Timeout <= 0 || c.Timeout > c.CollectionInterval {
-		errs = append(errs, fmt.Errorf("timeout: %v is not between 0 and collection_interval (%v); a scrape must end before the next begins", c.Timeout, c.CollectionInterval))
+	if c.Client.Timeout <= 0 || c.Client.Timeout > c.CollectionInterval {
+		errs = append(errs, fmt.Errorf("timeout: %v is not between 0 and collection_interval (%v); a scrape must end before the next begins", c.Client.Timeout, c.CollectionInterval))
 	}
 	if c.MaxBodyBytes < 1<<10 || c.MaxBodyBytes > 1<<30 {
 		errs = append(errs, fmt.Errorf("max_body_bytes: %d is not between 1024 and 1073741824", c.MaxBodyBytes))
@@ -65,16 +67,16 @@ func (c *Config) Validate() error {
 }
 
 func (c *Config) validateEndpoint() error {
-	u, err := url.Parse(c.Endpoint)
+	u, err := url.Parse(c.Client.Endpoint)
 	switch {
 	case err != nil:
-		return fmt.Errorf("endpoint: parse %q: %w", c.Endpoint, err)
+		return fmt.Errorf("endpoint: parse %q: %w", c.Client.Endpoint, err)
 	case u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.Port() == "":
-		return fmt.Errorf(`endpoint: %q is not of the form "https://<node address>:10250"`, c.Endpoint)
+		return fmt.Errorf(`endpoint: %q is not of the form "https://<node address>:10250"`, c.Client.Endpoint)
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil:
-		return fmt.Errorf("endpoint: %q has more than scheme, host and port; pages are named in paths", c.Endpoint)
+		return fmt.Errorf("endpoint: %q has more than scheme, host and port; pages are named in paths", c.Client.Endpoint)
 	case u.Scheme == "http" && c.TokenFile != "":
-		return fmt.Errorf("token_file: would be sent unencrypted to %q; use https", c.Endpoint)
+		return fmt.Errorf("token_file: would be sent unencrypted to %q; use https", c.Client.Endpoint)
 	}
 	return nil
 }

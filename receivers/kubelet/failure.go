@@ -51,9 +51,8 @@ func requestFailure(err error, timeout time.Duration) *failure {
 		invalid   x509.CertificateInvalidError
 		verify    *tls.CertificateVerificationError
 		record    tls.RecordHeaderError
-		alert     tls.AlertError
 		network   net.Error
-		dial      *net.OpError
+		operation *net.OpError
 	)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
@@ -68,12 +67,12 @@ func requestFailure(err error, timeout time.Duration) *failure {
 	case errors.As(err, &invalid), errors.As(err, &verify):
 		return &failure{outcomeTLS, fmt.Errorf("distrust the kubelet's certificate: %w", err),
 			"renew the certificate and check both clocks"}
-	case errors.As(err, &alert):
+	case errors.As(err, &operation) && operation.Op == "remote error": // a TLS alert, whose type crypto/tls does not export
 		return &failure{outcomeTLS, fmt.Errorf("the kubelet refused the TLS handshake: %w", err),
 			"check tls.cert_file and tls.key_file against the kubelet's client CA"}
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return &failure{outcomeTLS, fmt.Errorf("speak TLS: %w", err), "the port answers without TLS; check endpoint"}
-	case errors.As(err, &dial) && dial.Op == "dial":
+	case errors.As(err, &operation) && operation.Op == "dial":
 		return &failure{outcomeConnect, err, "check endpoint and that the kubelet runs and listens there"}
 	}
 	return &failure{outcomeRead, err, ""}

@@ -231,8 +231,7 @@ func (f *family) group(key string) *group {
 	return g
 }
 
-// add takes a series as member, unless its place is taken: bounds such as 0
-// and -0 differ in name only.
+// add takes a series as member, unless its place is taken.
 func (g *group) add(s *series, r role, bound float64) bool {
 	if r == roleBound {
 		i, found := slices.BinarySearchFunc(g.bounds, bound, compareBound)

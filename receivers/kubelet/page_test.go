@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -213,4 +214,274 @@ func TestCaptureTypes(t *testing.T) {
 	if d := cmp.Diff(map[string]int{"counter": 137, "gauge": 103, "histogram": 40, "summary": 1}, kinds); d != "" {
 		t.Errorf("types differ (-want +got):\n%s", d)
 	}
+}
+
+func TestStaleness(t *testing.T) {
+	const (
+		before = "# TYPE c counter\nc{a=\"1\"} 1\nc{a=\"2\"} 2 1800000009000\n# TYPE h histogram\n" +
+			"h_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 2\n" +
+			"# TYPE s summary\ns{quantile=\"0.5\"} 1\ns_sum 2\ns_count 3\ngone_bucket 7\n"
+		after = "# TYPE c counter\nc{a=\"1\"} 5\n"
+	)
+	markers := []string{
+		`{__name__="c", a="2"} stale 1800000009001`, // after its own last time
+		`{__name__="gone_bucket"} stale 1800000001000`,
+		`{__name__="h_bucket", le="+Inf"} stale 1800000001000`,
+		`{__name__="h_bucket", le="1.0"} stale 1800000001000`,
+		`{__name__="h_count"} stale 1800000001000`,
+		`{__name__="h_sum"} stale 1800000001000`,
+		`{__name__="s", quantile="0.5"} stale 1800000001000`,
+		`{__name__="s_count"} stale 1800000001000`,
+		`{__name__="s_sum"} stale 1800000001000`,
+	}
+	alive := []string{`{__name__="c", a="1"} 5 1800000001000`}
+
+	p := newPage(100)
+	scrape(t, p, before, false)
+	refused := scrapeAt(t, p, scrapeTime+1000, after, false, false)
+	equal(t, flatten(refused), slices.Concat(alive, markers))
+	// What the pipeline did not take is said again, what it took is not.
+	equal(t, flatten(scrapeAt(t, p, scrapeTime+1000, after, false, true)), slices.Concat(alive, markers))
+	equal(t, flatten(scrapeAt(t, p, scrapeTime+1000, after, false, true)), alive)
+	if len(p.byRaw) != 1 || len(p.byHash) != 1 || len(p.families) != 1 {
+		t.Errorf("cache holds %d, %d series and %d families, want 1 each", len(p.byRaw), len(p.byHash), len(p.families))
+	}
+	// And one that comes back is a series as before.
+	equal(t, flatten(scrape(t, p, before, false)), want(t, before, false))
+}
+
+func TestFailureMarksEverySeriesOnce(t *testing.T) {
+	body := string(capture(t, "metrics-cadvisor.txt"))
+	lines := want(t, body, false)
+	p := newPage(200_000)
+	scrape(t, p, body, false)
+
+	for _, taken := range []bool{false, true} {
+		markers := flatten(fail(p, scrapeTime+1000, taken))
+		if len(markers) != len(lines) {
+			t.Fatalf("%d markers for %d series", len(markers), len(lines))
+		}
+		for _, m := range markers {
+			if !strings.HasSuffix(m, "stale 1800000001000") {
+				t.Fatalf("no marker at the scrape's time: %s", m)
+			}
+		}
+	}
+	if again := fail(p, scrapeTime+2000, true); again.Len() != 0 {
+		t.Errorf("second failure in a row made %d more metrics", again.Len())
+	}
+	if len(p.byRaw) != 0 || len(p.byHash) != 0 {
+		t.Errorf("%d series are still cached", len(p.byRaw))
+	}
+	equal(t, flatten(scrape(t, p, body, false)), lines)
+}
+
+// A page that breaks off at ever new series must neither send nor keep them.
+func TestMalformedPageLeavesNothing(t *testing.T) {
+	p := newPage(100)
+	scrape(t, p, "a 1\n", false)
+	for i := range 5 {
+		p.begin(scrapeTime, pmetric.NewMetricSlice())
+		err := p.parse(fmt.Appendf(nil, "a 2\nnew%d 1\nb{ 1\n", i), false)
+		if err == nil || !strings.HasPrefix(err.Error(), "line 3 (byte 11): ") {
+			t.Fatalf("error %v does not name line 3", err)
+		}
+		fail(p, scrapeTime, true)
+	}
+	if len(p.byRaw) > 1 {
+		t.Errorf("cache grew to %d series", len(p.byRaw))
+	}
+	equal(t, flatten(scrape(t, p, "a 2\n", false)), []string{`{__name__="a"} 2 1800000000000`})
+}
+
+func TestMalformed(t *testing.T) {
+	long := `a{b="` + strings.Repeat("x", 1000) + "\n"
+	for _, body := range []string{"a 1\n<html>\n", "a\n", "a x\n", "a 1 -5\n", "a 1 1.5\n", "a 1\x00\n", "\x00a 1\n", `a{b="1",b="2"} 1` + "\n", `a{__name__="b"} 1` + "\n", "a{b=\"\xff\"} 1\n", "# TYPE a b\n", long} {
+		for _, warm := range []string{"", "a 1\n"} {
+			p := newPage(100)
+			scrape(t, p, warm, false)
+			p.begin(scrapeTime, pmetric.NewMetricSlice())
+			err := p.parse([]byte(body), false)
+			if err == nil {
+				t.Errorf("page %q is taken", body)
+			} else if len(err.Error()) > 400 {
+				t.Errorf("error has %d bytes", len(err.Error()))
+			}
+		}
+	}
+}
+
+func TestOddPages(t *testing.T) {
+	f := func(name, body string, counts tally, lines ...string) {
+		t.Helper()
+		t.Run(name, func(t *testing.T) {
+			p := newPage(4)
+			for range 3 {
+				got := flatten(scrape(t, p, body, false))
+				equal(t, got, lines)
+				if p.tally != counts {
+					t.Errorf("tally %+v, want %+v", p.tally, counts)
+				}
+			}
+		})
+	}
+	at := " 1800000000000"
+	f("empty", "", tally{})
+	f("blank lines, comments, no newline at the end", "\n \n# c\n#\na 1", tally{samples: 1}, `{__name__="a"} 1`+at)
+	f("spaces", "a{ b = \"1\" , }\t1  5 \n", tally{samples: 1}, `{__name__="a", b="1"} 1 5`)
+	f("escapes and newline in a value", "a{b=\"x\\\"}\\\\ \n\\n\"} 1\nc 1\n", tally{samples: 2}, `{__name__="a", b="x\"}\\ \n\n"} 1`+at, `{__name__="c"} 1`+at)
+	f("quoted name", `{"a.b",c="1"} 1`+"\n", tally{samples: 1}, `{__name__="a.b", c="1"} 1`+at)
+	f("special values", "a NaN\nb -Inf\nc 1e3\n", tally{samples: 3}, `{__name__="a"} NaN`+at, `{__name__="b"} -Inf`+at, `{__name__="c"} 1000`+at)
+	f("duplicates in two spellings", "a{b=\"1\",c=\"2\"} 1\na{c=\"2\",b=\"1\"} 2\na{b=\"1\",c=\"2\",d=\"\"} 3\n", tally{samples: 3, duplicates: 2}, `{__name__="a", b="1", c="2"} 1`+at)
+	f("over the limit", "a 1\nb 1\nc 1\nd 1\ne 1\nf 1\n", tally{samples: 6, overLimit: 2}, `{__name__="a"} 1`+at, `{__name__="b"} 1`+at, `{__name__="c"} 1`+at, `{__name__="d"} 1`+at)
+	f("impossible times", "a 1 0\nb 1 9223372036855\nc 1 9223372036854\n", tally{samples: 3, badTimes: 2}, `{__name__="c"} 1 9223372036854`)
+	f("type after the sample", "a 1\n# TYPE a counter\n", tally{samples: 1}, `{__name__="a"} 1`+at)
+	f("bucket without le", "# TYPE h histogram\nh_bucket 1\nh_bucket{le=\"x\"} 2\nh 3\n", tally{samples: 3}, `{__name__="h"} 3`+at, `{__name__="h_bucket", le="x"} 2`+at, `{__name__="h_bucket"} 1`+at)
+	f("no +Inf, unsorted", "# TYPE h histogram\nh_count 3\nh_bucket{le=\"2\"} 2\nh_bucket{le=\"1\"} 1\n", tally{samples: 3},
+		`{__name__="h_bucket", le="+Inf"} 3`+at, `{__name__="h_bucket", le="1.0"} 1`+at, `{__name__="h_bucket", le="2.0"} 2`+at, `{__name__="h_count"} 3`+at)
+	f("no count", "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 2\n", tally{samples: 1}, `{__name__="h_bucket", le="+Inf"} 2`+at, `{__name__="h_count"} 2`+at)
+	f("falling buckets", "# TYPE h histogram\nh_bucket{le=\"1\"} 3\nh_bucket{le=\"2\"} 2\nh_count 3\n", tally{samples: 3},
+		`{__name__="h_bucket", le="1.0"} 3`+at, `{__name__="h_bucket", le="2.0"} 2`+at, `{__name__="h_count"} 3`+at)
+	f("count other than +Inf", "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 2\nh_count 3\n", tally{samples: 2}, `{__name__="h_bucket", le="+Inf"} 2`+at, `{__name__="h_count"} 3`+at)
+	f("half an observation", "# TYPE h histogram\nh_count 2.5\n", tally{samples: 1}, `{__name__="h_count"} 2.5`+at)
+	f("two times", "# TYPE h histogram\nh_count 2 5\nh_sum 2 6\n", tally{samples: 2}, `{__name__="h_count"} 2 5`, `{__name__="h_sum"} 2 6`)
+	f("two zeros", "# TYPE h histogram\nh_bucket{le=\"0\"} 1\nh_bucket{le=\"-0\"} 1\nh_count 1\n", tally{samples: 3, duplicates: 1},
+		`{__name__="h_bucket", le="+Inf"} 1`+at, `{__name__="h_bucket", le="0.0"} 1`+at, `{__name__="h_count"} 1`+at)
+	f("summary without sum", "# TYPE s summary\ns{quantile=\"0.5\"} NaN\ns_count 3\ns 1\n", tally{samples: 3}, `{__name__="s", quantile="0.5"} NaN`+at, `{__name__="s"} 1`+at, `{__name__="s_count"} 3`+at)
+}
+
+// Histogram to parts, to plain series and back: no marker may end a series
+// that lives on in another shape.
+func TestShapesChange(t *testing.T) {
+	bodies := []string{
+		"# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_sum 2\nh_count 2\n",
+		"# TYPE h histogram\nh_bucket{le=\"1\"} 3\nh_sum 2\nh_count 2\n",
+		"# TYPE h_bucket counter\nh_bucket{le=\"1.0\"} 1\nh_sum 2\nh_count 2\n",
+		"# TYPE h summary\nh_bucket{le=\"1.0\"} 1\nh_sum 2\nh_count 2\n",
+	}
+	p := newPage(100)
+	for _, from := range bodies {
+		for _, to := range bodies {
+			scrape(t, p, from, false)
+			for _, line := range flatten(scrape(t, p, to, false)) {
+				if strings.Contains(line, "stale") {
+					t.Errorf("from %q to %q: %s", from, to, line)
+				}
+			}
+		}
+	}
+	// A part alone that goes is marked alone.
+	scrape(t, p, bodies[0], false)
+	got := flatten(scrape(t, p, strings.Replace(bodies[0], "h_bucket{le=\"1\"} 1\n", "", 1), false))
+	equal(t, got, []string{`{__name__="h_bucket", le="1.0"} stale 1800000000001`, `{__name__="h_count"} 2 1800000000000`, `{__name__="h_sum"} 2 1800000000000`})
+}
+
+const openMetricsPage = `# HELP foo Foos.
+# TYPE foo counter
+# UNIT foo_seconds seconds
+foo_total{a="1"} 17 1800000000 # {trace_id="0123456789abcdef0123456789abcdef",span_id="0123456789abcdef"} 0.5 1700000000
+foo_created{a="1"} 1700000000.5
+# TYPE h histogram
+h_bucket{le="1.0"} 1 # {user="u"} 0.7
+h_bucket{le="+Inf"} 2
+h_count 2
+h_sum 3.5
+h_created 1700000000
+# TYPE i info
+i_info{version="1"} 1
+# TYPE s stateset
+s{s="on"} 1
+# TYPE gh gaugehistogram
+gh_bucket{le="+Inf"} 4
+gh_gcount 4
+gh_gsum 5
+# TYPE u unknown
+u 1
+# EOF
+`
+
+func TestOpenMetrics(t *testing.T) {
+	p := newPage(100)
+	for range 3 {
+		out := scrape(t, p, openMetricsPage, true)
+		equal(t, flatten(out), want(t, openMetricsPage, true))
+		kinds := map[string]string{}
+		for _, m := range out.All() {
+			kind, _ := m.Metadata().Get(metadataType)
+			kinds[m.Name()] = kind.Str()
+			switch m.Name() {
+			case "foo_total":
+				point := m.Sum().DataPoints().At(0)
+				e := point.Exemplars().At(0)
+				if point.StartTimestamp() != 1700000000500e6 || e.DoubleValue() != 0.5 || e.Timestamp() != 1700000000e9 ||
+					e.TraceID().String() != "0123456789abcdef0123456789abcdef" || e.SpanID().String() != "0123456789abcdef" {
+					t.Errorf("foo_total begins at %d with exemplar %v of %v at %d", point.StartTimestamp(), e.DoubleValue(), e.TraceID(), e.Timestamp())
+				}
+			case "h":
+				point := m.Histogram().DataPoints().At(0)
+				user, _ := point.Exemplars().At(0).FilteredAttributes().Get("user")
+				if point.StartTimestamp() != 1700000000e9 || user.Str() != "u" {
+					t.Errorf("h begins at %d with exemplar of %q", point.StartTimestamp(), user.Str())
+				}
+			}
+		}
+		wantKinds := map[string]string{"foo_total": "counter", "h": "histogram", "i_info": "info", "s": "stateset", "gh_bucket": "unknown", "gh_gcount": "unknown", "gh_gsum": "unknown", "u": "unknown"}
+		if d := cmp.Diff(wantKinds, kinds); d != "" {
+			t.Errorf("types differ (-want +got):\n%s", d)
+		}
+	}
+	markers := flatten(fail(p, scrapeTime+1000, true))
+	if len(markers) != len(want(t, openMetricsPage, true)) {
+		t.Errorf("markers %v", markers)
+	}
+}
+
+// FuzzParse checks that a page that is known means what it meant when it was
+// not, and, where no series are put together, what it means to Prometheus' parser.
+func FuzzParse(f *testing.F) {
+	for _, name := range captures {
+		body := string(capture(f, name))
+		f.Add(body[:min(len(body), 4000)], false)
+		f.Add(body[max(0, len(body)-4000):], false)
+	}
+	f.Add(openMetricsPage, true)
+	f.Add("# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_count 2\nh_sum 1 5\n", false)
+	f.Add("# TYPE s summary\ns{quantile=\"0.5\"} NaN\ns_count 3\ns_sum 3\ns 1\ns_bucket{le=\"-0\"} 1", false)
+	f.Fuzz(func(t *testing.T, body string, openMetrics bool) {
+		read := func(p *page) ([]string, error) {
+			out := pmetric.NewMetricSlice()
+			p.begin(scrapeTime, out)
+			if err := p.parse([]byte(body), openMetrics); err != nil {
+				return nil, err
+			}
+			p.sweep()
+			p.release()
+			p.commit(true, false)
+			return flatten(out), nil
+		}
+		p := newPage(1000)
+		first, err := read(p)
+		if err != nil {
+			return
+		}
+		if !openMetrics && !strings.Contains(body, "TYPE") && p.tally.badTimes+p.tally.overLimit == 0 {
+			equal(t, first, want(t, body, false))
+		}
+		samples := p.tally.samples
+		for range 2 {
+			next, err := read(p)
+			if err != nil {
+				t.Fatalf("second time refused: %v", err)
+			}
+			equal(t, next, first)
+			if p.tally.samples != samples || p.tally.stale != 0 {
+				t.Fatalf("second time %+v, first %d samples", p.tally, samples)
+			}
+		}
+		fail(p, scrapeTime+1, true)
+		fail(p, scrapeTime+2, true)
+		if len(p.byRaw)+len(p.byHash) != 0 {
+			t.Fatalf("%d series stay after two failures", len(p.byRaw))
+		}
+	})
 }

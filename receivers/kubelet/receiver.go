@@ -46,7 +46,7 @@ func newReceiver(cfg *Config, set receiver.Settings, next consumer.Metrics) (*ku
 // Start begins to scrape; each page first at its phase, so up to one interval
 // later. A kubelet that cannot be reached is no error: it may come.
 func (r *kubeletReceiver) Start(ctx context.Context, host component.Host) error {
-	base, err := url.Parse(r.cfg.Endpoint)
+	base, err := url.Parse(r.cfg.Client.Endpoint)
 	if err != nil {
 		return fmt.Errorf("parse endpoint: %w", err)
 	}
@@ -54,7 +54,7 @@ func (r *kubeletReceiver) Start(ctx context.Context, host component.Host) error 
 	for i, path := range r.cfg.Paths {
 		client, err := r.client(ctx, host)
 		if err != nil {
-			return fmt.Errorf("make HTTP client for %s: %w", r.cfg.Endpoint, err)
+			return fmt.Errorf("make HTTP client for %s: %w", r.cfg.Client.Endpoint, err)
 		}
 		r.clients = append(r.clients, client)
 		endpoints[i] = r.endpoint(base, path, client)
@@ -77,7 +77,7 @@ func (r *kubeletReceiver) client(ctx context.Context, host component.Host) (*htt
 	// anything that the telemetry does not.
 	set := r.settings.TelemetrySettings
 	set.TracerProvider = nil
-	client, err := r.cfg.ToClient(ctx, host.GetExtensions(), set)
+	client, err := r.cfg.Client.ToClient(ctx, host.GetExtensions(), set)
 	if err != nil {
 		return nil, err
 	}
@@ -87,15 +87,15 @@ func (r *kubeletReceiver) client(ctx context.Context, host component.Host) (*htt
 }
 
 func (r *kubeletReceiver) endpoint(base *url.URL, path string, client *http.Client) *endpoint {
-	logger := r.settings.Logger.With(zap.String("endpoint", r.cfg.Endpoint), zap.String("path", path))
+	logger := r.settings.Logger.With(zap.String("endpoint", r.cfg.Client.Endpoint), zap.String("path", path))
 	return &endpoint{
 		instance: base.Host,
 		path:     path,
 		fetcher: fetcher{
-			url:       strings.TrimSuffix(r.cfg.Endpoint, "/") + path,
+			url:       strings.TrimSuffix(r.cfg.Client.Endpoint, "/") + path,
 			client:    client,
 			tokenFile: r.cfg.TokenFile,
-			timeout:   r.cfg.Timeout,
+			timeout:   r.cfg.Client.Timeout,
 			maxBytes:  r.cfg.MaxBodyBytes,
 		},
 		page:       newPage(r.cfg.MaxSeries),
