@@ -10,6 +10,7 @@ import (
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/exporter/exporterhelper"
 	"go.opentelemetry.io/collector/exporter/exporterhelper/xexporterhelper"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.uber.org/zap"
@@ -56,6 +57,29 @@ func newLogsExporter(cfg *Config, set exporter.Settings) (*logsExporter, error) 
 		notices:   newNotices(set.Logger),
 		encoders:  sync.Pool{New: func() any { return new(encoder) }},
 	}, nil
+}
+
+// wrap adds what exporterhelper does: retries, no queue.
+func (x *logsExporter) wrap(ctx context.Context, set exporter.Settings) (exporter.Logs, error) {
+	logs, err := xexporterhelper.NewLogsRequest(ctx, set, x.newRequest, x.export,
+		exporterhelper.WithStart(x.start),
+		exporterhelper.WithShutdown(x.shutdown),
+		// No time limit over a whole batch: each push has its own (timeout).
+		exporterhelper.WithTimeout(exporterhelper.TimeoutConfig{Timeout: 0}),
+		exporterhelper.WithRetry(x.config.Retry))
+	return &wrapped{Logs: logs}, err
+}
+
+// wrapped makes Shutdown safe twice; exporterhelper's would panic.
+type wrapped struct {
+	exporter.Logs
+	once sync.Once
+}
+
+// Shutdown ends the waiting between retries.
+func (w *wrapped) Shutdown(ctx context.Context) (err error) {
+	w.once.Do(func() { err = w.Logs.Shutdown(ctx) })
+	return err
 }
 
 func (x *logsExporter) start(ctx context.Context, host component.Host) error {
