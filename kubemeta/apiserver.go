@@ -169,7 +169,7 @@ func (a *APIServer) watch(ctx context.Context) error {
 		"timeoutSeconds":      {strconv.Itoa(int(lasts.Seconds()))},
 	}))
 	if !stuck.Stop() && err != nil {
-		err = fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
+		err = fmt.Errorf("no answer within %v: %w", answerTimeout, context.DeadlineExceeded)
 	}
 	if err != nil {
 		return fmt.Errorf("watch pods: %w", err)

@@ -94,12 +94,15 @@ func (c *Cache) makeRoomLocked(size int, replaced *entry) bool {
 	if replaced != nil {
 		freed = replaced.bytes
 	}
-	for c.bytes-freed+size > maxBytes {
-		front := c.dead.Front()
-		if front == nil || front.Value == replaced {
+	for oldest := c.dead.Front(); c.bytes-freed+size > maxBytes; {
+		if oldest == nil {
 			return false
 		}
-		c.forgetLocked(front.Value.(*entry))
+		e := oldest.Value.(*entry)
+		oldest = oldest.Next()
+		if e != replaced {
+			c.forgetLocked(e)
+		}
 	}
 	return true
 }
