@@ -1,6 +1,7 @@
 package kubeattrs
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -105,8 +106,8 @@ type keyValue struct {
 	value any // string, int64 or []string
 }
 
-// attributesOf makes the list of a subject: the annotations that name
-// attributes outright, the table, then what the configuration asks for.
+// attributesOf makes the list of a subject: the table, the annotations that
+// name attributes outright, then what the configuration asks for.
 func attributesOf(s *subject, cfg *Config) []keyValue {
 	var list []keyValue
 	add := func(key string, value any) {
@@ -115,14 +116,15 @@ func attributesOf(s *subject, cfg *Config) []keyValue {
 			list = append(list, keyValue{key, value})
 		}
 	}
-	for annotation, value := range s.pod.Annotations {
-		if key, ok := strings.CutPrefix(annotation, kubemeta.AnnotationPrefix); ok && key != "" {
-			add(key, value)
-		}
-	}
 	service := s.pod.Service(s.container)
 	for _, row := range table {
 		add(row.key, row.value(s, &service))
+	}
+	// After the table: a pod's author may add to what the cluster says of it, not change it.
+	for _, annotation := range slices.Sorted(maps.Keys(s.pod.Annotations)) {
+		if key, ok := strings.CutPrefix(annotation, kubemeta.AnnotationPrefix); ok && key != "" {
+			add(key, s.pod.Annotations[annotation])
+		}
 	}
 	for _, key := range cfg.Labels {
 		add("k8s.pod.label."+key, s.pod.Labels[key])
