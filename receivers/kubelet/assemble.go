@@ -156,10 +156,10 @@ func (p *page) putHistogram(to pmetric.HistogramDataPoint, g *group, count uint6
 	counts, bounds := to.BucketCounts(), to.ExplicitBounds()
 	counts.EnsureCapacity(len(g.bounds) + 1)
 	bounds.EnsureCapacity(len(g.bounds))
-	var any *series
+	var one *series
 	below := uint64(0)
 	p.members(g, func(s *series) {
-		any = s
+		one = s
 		if s.role != roleBound {
 			return
 		}
@@ -174,8 +174,8 @@ func (p *page) putHistogram(to pmetric.HistogramDataPoint, g *group, count uint6
 	if len(g.bounds) > 0 {
 		counts.Append(count - below)
 	}
-	to.SetTimestamp(timestamp(any.time))
-	attributes(to.Attributes(), any, g.label())
+	to.SetTimestamp(timestamp(one.time))
+	attributes(to.Attributes(), one, g.label())
 }
 
 // label is the one by which the group's members differ.
@@ -267,9 +267,9 @@ func (p *page) markHistogram(to pmetric.HistogramDataPoint, g *group) {
 		}
 	}
 	to.BucketCounts().FromRaw(make([]uint64, to.ExplicitBounds().Len()+1))
-	any, time := p.lastOf(g)
+	one, time := p.lastOf(g)
 	to.SetTimestamp(timestamp(time))
-	attributes(to.Attributes(), any, g.label())
+	attributes(to.Attributes(), one, g.label())
 }
 
 func (p *page) markSummary(to pmetric.SummaryDataPoint, g *group) {
@@ -277,19 +277,19 @@ func (p *page) markSummary(to pmetric.SummaryDataPoint, g *group) {
 	for _, s := range g.bounds {
 		to.QuantileValues().AppendEmpty().SetQuantile(s.bound)
 	}
-	any, time := p.lastOf(g)
+	one, time := p.lastOf(g)
 	to.SetTimestamp(timestamp(time))
-	attributes(to.Attributes(), any, g.label())
+	attributes(to.Attributes(), one, g.label())
 }
 
 // lastOf gives a member of the group and the time for the group's marker.
-func (p *page) lastOf(g *group) (any *series, time int64) {
+func (p *page) lastOf(g *group) (one *series, time int64) {
 	for _, s := range append([]*series{g.sum, g.count, g.total, g.created}, g.bounds...) {
 		if s != nil {
-			any, time = s, max(time, p.markTime(s))
+			one, time = s, max(time, p.markTime(s))
 		}
 	}
-	return any, time
+	return one, time
 }
 
 // maxMilliseconds is the last time that nanoseconds since 1970 can hold.

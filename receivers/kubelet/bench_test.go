@@ -1,8 +1,10 @@
 package kubelet
 
 import (
+	"context"
 	"fmt"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -101,4 +103,45 @@ func benchmarkPage(b *testing.B, p *page, body []byte) {
 	p.sweep()
 	p.release()
 	p.commit(true, false)
+}
+
+// discard is a pipeline that takes all.
+type discard struct{ sink }
+
+func (*discard) ConsumeMetrics(context.Context, pmetric.Metrics) error { return nil }
+
+// BenchmarkFetch scrapes the full node's page over TLS and HTTP/2 on loopback; the
+// server's part is in the figure.
+func BenchmarkFetch(b *testing.B) {
+	body := fullNode(b)
+	r := newRig(b, text(body), nil)
+	e := r.page(b, "/metrics/cadvisor")
+	e.next = &discard{}
+	e.scrape(b.Context())
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		e.scrape(b.Context())
+	}
+	if n := len(e.page.order); n != 13_200 {
+		b.Fatalf("page has %d series", n)
+	}
+}
+
+// BenchmarkCache tells the live memory that the cache of the full node's page takes.
+func BenchmarkCache(b *testing.B) {
+	body := []byte(fullNode(b))
+	var before, after runtime.MemStats
+	for b.Loop() {
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		p := newPage(200_000)
+		benchmarkPage(b, p, body)
+		benchmarkPage(b, p, body)
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc)-float64(before.HeapAlloc), "B-live")
+		runtime.KeepAlive(p)
+		runtime.KeepAlive(body)
+	}
 }

@@ -7,6 +7,14 @@
 // asked for as Prometheus asks for them, so names are those that every
 // dashboard written for a Prometheus-scraped kubelet expects.
 //
+//	receivers:
+//	  kubelet:
+//	    endpoint: https://${env:NODE_IP}:10250
+//	    token_file: /var/run/secrets/kubernetes.io/serviceaccount/token
+//	    tls: {ca_file: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt} # or insecure_skip_verify: true
+//
+// The service account needs "get" on "nodes/metrics".
+//
 // # What goes out
 //
 // One ResourceMetrics per page and scrape, with service.name "kubelet" (label
@@ -45,7 +53,8 @@
 //
 // A page is nearly the same from scrape to scrape, so a line is first compared
 // with the line that stood there last time, then looked up by its bytes, and
-// only an unknown one goes through Prometheus' parser. The cache keeps about
-// twice a page's text in memory, and the buffer once. BenchmarkScrape has the
-// figures.
+// only an unknown one goes through Prometheus' parser. A node with 110 pods
+// (13,200 series of cAdvisor, 3.9 MB) takes 11 ms of one core per scrape, the
+// first 42 ms (BenchmarkScrape), and keeps 11 MB of cache (BenchmarkCache) and a
+// buffer of the page's size.
 package kubelet

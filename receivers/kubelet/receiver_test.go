@@ -1,22 +1,12 @@
 package kubelet
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
-	"crypto/tls"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,160 +15,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/collector/component/componenttest"
-	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/consumer/consumererror"
-	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 )
-
-// sink is the pipeline behind the receiver.
-type sink struct {
-	mu  sync.Mutex
-	got []pmetric.Metrics
-	err error
-}
-
-func (*sink) Capabilities() consumer.Capabilities { return consumer.Capabilities{} }
-
-func (s *sink) ConsumeMetrics(_ context.Context, md pmetric.Metrics) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err == nil {
-		s.got = append(s.got, md)
-	}
-	return s.err
-}
-
-// last gives the last scrape's series without their times and without those
-// that describe the scrape, and "up".
-func (s *sink) last(t *testing.T) (series []string, up string) {
-	t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.got) == 0 {
-		t.Fatal("nothing was sent")
-	}
-	for _, line := range flatten(s.got[len(s.got)-1].ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics()) {
-		line = line[:strings.LastIndexByte(line, ' ')]
-		if value, ok := strings.CutPrefix(line, `{__name__="up"} `); ok {
-			up = value
-		} else if !strings.HasPrefix(line, `{__name__="scrape_`) {
-			series = append(series, line)
-		}
-	}
-	return series, up
-}
-
-func text(body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-		_, _ = io.WriteString(w, body)
-	}
-}
-
-// rig is a receiver before a kubelet that answers each path by a handler.
-type rig struct {
-	*kubeletReceiver
-	server    *httptest.Server
-	sink      *sink
-	logs      *observer.ObservedLogs
-	telemetry *componenttest.Telemetry
-}
-
-func newRig(t *testing.T, handler http.Handler, change func(*Config)) *rig {
-	t.Helper()
-	r := &rig{sink: &sink{}, telemetry: componenttest.NewTelemetry()}
-	r.server = httptest.NewUnstartedServer(handler)
-	r.server.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes fail by design
-	r.server.EnableHTTP2 = true
-	r.server.StartTLS()
-	t.Cleanup(r.server.Close)
-	t.Cleanup(func() { _ = r.telemetry.Shutdown(context.Background()) })
-
-	cfg := NewFactory().CreateDefaultConfig().(*Config)
-	cfg.Client.Endpoint = r.server.URL
-	cfg.Client.TLS.CAFile = filepath.Join(t.TempDir(), "ca.crt")
-	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: r.server.Certificate().Raw})
-	if err := os.WriteFile(cfg.Client.TLS.CAFile, ca, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if change != nil {
-		change(cfg)
-	}
-	if err := cfg.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	set := receivertest.NewNopSettings(NewFactory().Type())
-	set.TelemetrySettings = r.telemetry.NewTelemetrySettings()
-	core, logs := observer.New(zapcore.InfoLevel)
-	set.Logger, r.logs = zap.New(core), logs
-	made, err := NewFactory().CreateMetrics(t.Context(), set, cfg, r.sink)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.kubeletReceiver = made.(*kubeletReceiver)
-	t.Cleanup(func() { _ = r.Shutdown(context.Background()) })
-	return r
-}
-
-// page makes the endpoint of one path, to be scraped by hand.
-func (r *rig) page(t *testing.T, path string) *endpoint {
-	t.Helper()
-	client, err := r.client(t.Context(), componenttest.NewNopHost())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.CloseIdleConnections)
-	base := strings.TrimPrefix(r.server.URL, "https://")
-	e := r.endpoint(mustURL(t, r.cfg.Client.Endpoint), path, client)
-	if e.instance != base {
-		t.Errorf("instance is %q, want %q", e.instance, base)
-	}
-	return e
-}
-
-// count sums a counter's points that have all the attributes.
-func (r *rig) count(t *testing.T, name string, attributes ...attribute.KeyValue) (sum int64) {
-	t.Helper()
-	m, err := r.telemetry.GetMetric(name)
-	if err != nil {
-		return 0
-	}
-	for _, point := range m.Data.(metricdata.Sum[int64]).DataPoints {
-		if !slices.ContainsFunc(attributes, func(want attribute.KeyValue) bool {
-			got, ok := point.Attributes.Value(want.Key)
-			return !ok || got != want.Value
-		}) {
-			sum += point.Value
-		}
-	}
-	return sum
-}
-
-// failed checks that the one scrape so far failed, as outcome, and that the log says all of it.
-func (r *rig) failed(t *testing.T, outcome string, says ...string) {
-	t.Helper()
-	if _, up := r.sink.last(t); up != "0" {
-		t.Errorf("up is %q, want 0", up)
-	}
-	if n := r.count(t, "crowsnest_kubelet_scrapes", attribute.String("outcome", outcome)); n != 1 {
-		t.Errorf("%d scrapes counted as %s, want 1", n, outcome)
-	}
-	logged := fmt.Sprint(r.logs.FilterLevelExact(zapcore.WarnLevel).All())
-	if r.logs.Len() == 1 {
-		logged = fmt.Sprint(r.logs.All()[0].ContextMap()["error"])
-	}
-	for _, say := range says {
-		if !strings.Contains(logged, say) {
-			t.Errorf("log does not say %q: %s", say, logged)
-		}
-	}
-}
 
 func TestCapturesOverTLS(t *testing.T) {
 	mux := http.NewServeMux()
@@ -208,177 +51,6 @@ func TestCapturesOverTLS(t *testing.T) {
 			t.Errorf("%d scrapes of %s counted, want 2", n, path)
 		}
 	}
-}
-
-func TestDistrustedCertificate(t *testing.T) {
-	r := newRig(t, text("a 1\n"), func(cfg *Config) { cfg.Client.TLS.CAFile = "" })
-	r.page(t, "/metrics").scrape(t.Context())
-	r.failed(t, outcomeTLS, "tls.ca_file", "tls.insecure_skip_verify", "unknown authority")
-
-	r = newRig(t, text("a 1\n"), func(cfg *Config) { cfg.Client.TLS.CAFile, cfg.Client.TLS.InsecureSkipVerify = "", true })
-	r.page(t, "/metrics").scrape(t.Context())
-	series, up := r.sink.last(t)
-	if equal(t, series, []string{`{__name__="a"} 1`}); up != "1" {
-		t.Errorf("up is %q, want 1", up)
-	}
-}
-
-func TestWrongNameInCertificate(t *testing.T) {
-	r := newRig(t, text("a 1\n"), func(cfg *Config) { cfg.Client.TLS.ServerName = "node-1" })
-	r.page(t, "/metrics").scrape(t.Context())
-	r.failed(t, outcomeTLS, "tls.server_name_override")
-}
-
-func TestClientCertificateIsRefused(t *testing.T) {
-	r := newRig(t, text("a 1\n"), nil)
-	r.server.TLS.ClientAuth = tls.RequireAnyClientCert
-	r.page(t, "/metrics").scrape(t.Context())
-	r.failed(t, outcomeTLS, "tls.cert_file")
-}
-
-func TestRefusingStatus(t *testing.T) {
-	f := func(status int, outcome string, says ...string) {
-		t.Helper()
-		r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Location", "/elsewhere")
-			http.Error(w, "said by the kubelet", status)
-		}), nil)
-		r.page(t, "/metrics").scrape(t.Context())
-		r.failed(t, outcome, append(says, "said by the kubelet", fmt.Sprint(status))...)
-	}
-	f(http.StatusUnauthorized, outcomeUnauthorized, "token_file")
-	f(http.StatusForbidden, outcomeForbidden, "nodes/metrics", `"get"`)
-	f(http.StatusNotFound, outcomeStatus, "paths")
-	f(http.StatusInternalServerError, outcomeStatus)
-	f(http.StatusFound, outcomeStatus) // not followed: the token is for the kubelet alone
-}
-
-func TestTokenRotation(t *testing.T) {
-	token := filepath.Join(t.TempDir(), "token")
-	r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		if request.Header.Get("Authorization") != "Bearer second" {
-			http.Error(w, "Unauthorized", http.StatusUnauthorized)
-			return
-		}
-		text("a 1\n")(w, request)
-	}), func(cfg *Config) { cfg.TokenFile = token })
-	e := r.page(t, "/metrics")
-	scrapeWith := func(content, outcome string) {
-		t.Helper()
-		if content != "" {
-			if err := os.WriteFile(token, []byte(content), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		e.scrape(t.Context())
-		if n := r.count(t, "crowsnest_kubelet_scrapes", attribute.String("outcome", outcome)); n != 1 {
-			t.Errorf("with token %q: %d scrapes counted as %s, want 1", content, n, outcome)
-		}
-	}
-	scrapeWith("", outcomeToken)
-	scrapeWith("first\n", outcomeUnauthorized)
-	scrapeWith("second\n", outcomeOK)
-	if r.logs.FilterMessageSnippet("works again").Len() != 1 {
-		t.Error("recovery is not logged once")
-	}
-	for _, bad := range []string{" \n", "a\nb", strings.Repeat("x", maxTokenBytes+1)} {
-		if err := os.WriteFile(token, []byte(bad), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := readToken(token); err == nil {
-			t.Errorf("token of %d bytes is taken", len(bad))
-		}
-	}
-}
-
-func packed(t *testing.T, body []byte) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	w := gzip.NewWriter(&out)
-	if _, err := w.Write(body); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
-}
-
-func TestGzip(t *testing.T) {
-	answer := packed(t, []byte("a 1\n"))
-	r := newRig(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain")
-		w.Header().Set("Content-Encoding", "gzip")
-		_, _ = w.Write(answer)
-	}), func(cfg *Config) { cfg.MaxBodyBytes = 1 << 20 })
-	e := r.page(t, "/metrics")
-	for range 2 {
-		e.scrape(t.Context())
-		series, _ := r.sink.last(t)
-		equal(t, series, []string{`{__name__="a"} 1`})
-	}
-	answer = packed(t, bytes.Repeat([]byte("# a bomb\n"), 1<<20))
-	e.scrape(t.Context())
-	r.failed(t, outcomeTooLarge)
-	answer = answer[:len(answer)/200]
-	e.scrape(t.Context())
-	r.failed(t, outcomeRead)
-	if cap(e.fetcher.buffer) > 4<<20 {
-		t.Errorf("buffer keeps %d bytes", cap(e.fetcher.buffer))
-	}
-}
-
-func TestUnfitAnswers(t *testing.T) {
-	f := func(name, outcome string, answer http.HandlerFunc, says ...string) {
-		t.Helper()
-		t.Run(name, func(t *testing.T) {
-			r := newRig(t, answer, func(cfg *Config) { cfg.MaxBodyBytes = 1 << 20 })
-			e := r.page(t, "/metrics")
-			e.scrape(t.Context())
-			r.failed(t, outcome, says...)
-		})
-	}
-	f("announced too large", outcomeTooLarge, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain")
-		w.Header().Set("Content-Length", "1048577")
-	}, "max_body_bytes (1048576)", "1048577 bytes announced")
-	f("endless", outcomeTooLarge, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/plain")
-		for r.Context().Err() == nil {
-			if _, err := w.Write(bytes.Repeat([]byte("a 1\n"), 1000)); err != nil {
-				return
-			}
-		}
-	}, "max_body_bytes")
-	f("cut off", outcomeRead, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain")
-		w.Header().Set("Content-Length", "1000")
-		_, _ = io.WriteString(w, "a 1\n")
-	}, "read page")
-	f("web page", outcomeContent, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html")
-		_, _ = io.WriteString(w, "<html>")
-	}, "text/html", "endpoint")
-	f("no type", outcomeContent, func(w http.ResponseWriter, _ *http.Request) { w.Header()["Content-Type"] = nil })
-	f("other packing", outcomeContent, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain")
-		w.Header().Set("Content-Encoding", "br")
-	}, `"br"`)
-	f("malformed", outcomeMalformed, text("a 1\nb 2\nc{ 3\nd 4\n"), "line 3 (byte 8)")
-	f("OpenMetrics cut off", outcomeMalformed, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/openmetrics-text")
-		_, _ = io.WriteString(w, "a 1\n")
-	}, "# EOF")
-}
-
-func TestNoTLS(t *testing.T) {
-	plain := httptest.NewServer(text("a 1\n"))
-	t.Cleanup(plain.Close)
-	r := newRig(t, text(""), nil)
-	e := r.page(t, "/metrics")
-	e.fetcher.url = strings.Replace(plain.URL, "http:", "https:", 1)
-	e.scrape(t.Context())
-	r.failed(t, outcomeTLS, "answers without TLS")
 }
 
 func TestKubeletGoesDown(t *testing.T) {
@@ -498,7 +170,9 @@ func (l *pipeListener) Accept() (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 }
-func (l *pipeListener) Close() error   { close(l.closed); return nil }
+
+func (l *pipeListener) Close() error { close(l.closed); return nil }
+
 func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 func (l *pipeListener) dial(context.Context, string, string) (net.Conn, error) {

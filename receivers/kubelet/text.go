@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unsafe"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
@@ -178,7 +177,7 @@ func readFloat(b []byte) (float64, error) {
 	if len(b) == 0 || bytes.ContainsAny(b, "pP_{") {
 		return 0, errNotFloat
 	}
-	v, err := strconv.ParseFloat(unsafe.String(&b[0], len(b)), 64)
+	v, err := strconv.ParseFloat(string(b), 64)
 	if math.IsNaN(v) {
 		v = math.Float64frombits(value.NormalNaN)
 	}
