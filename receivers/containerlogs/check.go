@@ -49,7 +49,7 @@ func (t *tail) check(d *discovery, now time.Time) finding {
 		r.wake = true
 	}
 	t.checkLate(d, now, &r)
-	if held, _ := t.earliestPending(); held && (quiet > partialWait || t.gone && len(t.files) == 0) {
+	if held, _ := t.lines.pendingSince(); held && (quiet > partialWait || t.gone && len(t.files) == 0) {
 		t.flushNow, r.wake = true, true
 	} else {
 		r.remove = t.gone && !held && len(t.files) == 0 && len(t.done) == 0
@@ -93,7 +93,7 @@ func (t *tail) checkNewest(r *finding) {
 // checkLate looks whether rotated files grew after their end was read. Their
 // lines come late but come; not between the pieces of a line, though.
 func (t *tail) checkLate(d *discovery, now time.Time, r *finding) {
-	held, _ := t.earliestPending()
+	held, _ := t.lines.pendingSince()
 	for _, f := range slices.Clone(t.done) {
 		file, open := f.source.(*os.File)
 		if !open {

@@ -27,20 +27,6 @@ type lineTally struct {
 	unterminated         int64
 }
 
-// lineState is what a container's log carries from one chunk to the next.
-type lineState struct {
-	pending [streams]pending
-	long    longLine
-}
-
-// longLine says that the reader stands in the middle of a physical line that
-// is longer than a chunk: its rest is counted, not kept.
-type longLine struct {
-	active bool
-	stream stream
-	last   bool // the line ends the pending one (F), else more pieces follow
-}
-
 // lineReader turns chunks of log files into log records. It belongs to one
 // goroutine; state and records are set for each chunk. It makes one string of
 // a chunk, of which the records' bodies are parts.
@@ -105,7 +91,7 @@ func (r *lineReader) line(line string, at position, valid bool) {
 		return
 	}
 	if !pend.active {
-		pend.begin(p.unixNano, at)
+		r.state.begin(p.stream, p.unixNano, at)
 	}
 	pend.pieces++
 	pend.add(p.content, r.keep())
@@ -127,7 +113,7 @@ func (r *lineReader) beginLong(chunk string, at position) {
 	}
 	pend := &r.state.pending[p.stream]
 	if !pend.active {
-		pend.begin(p.unixNano, at)
+		r.state.begin(p.stream, p.unixNano, at)
 		pend.fault = fault
 	}
 	pend.pieces++

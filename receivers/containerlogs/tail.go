@@ -53,60 +53,106 @@ func newTail(id identity, dir, rel string) *tail {
 	return t
 }
 
-// update compares the tail with the names in its directory. It returns false
-// when something could not be looked at and update must be called again.
-func (t *tail) update(d *discovery, names []logName) bool {
+// looked says how a comparison with the directory went.
+type looked uint8
+
+const (
+	lookedWell   looked = iota
+	lookedRaced         // names changed meanwhile: look again now
+	lookedPartly        // something could not be read: look again at the next scan
+)
+
+// update compares the tail with the names in its directory.
+func (t *tail) update(d *discovery, names []logName) looked {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	slices.SortFunc(names, compareLogNames)
+	stored := slices.Clone(t.stored)
 	present := map[*logfile]bool{}
-	raced, failed := false, false
+	result := lookedWell
+	var fresh []*logfile
 	for i, n := range names {
 		if n.gzip && i > 0 && names[i-1].rotation == n.rotation {
 			continue // being compressed: the plain file is still there
 		}
-		f, err := t.identify(d, n)
+		f, known, err := t.identify(d, n)
 		switch {
-		case err == nil:
-			present[f] = true
 		case errors.Is(err, fs.ErrNotExist):
-			raced = true // renamed after the directory was read
-		default:
-			failed = true
+			result = max(result, lookedRaced)
+		case err != nil:
+			result = lookedPartly
 			d.unreadable(err)
+		default:
+			present[f] = true
+			if !known {
+				fresh = append(fresh, f)
+			}
 		}
 	}
-	if raced {
-		return false
+	// New files are taken on in the order of their names. If a rotation came
+	// between listing and opening, a name led to another file than listed.
+	if result == lookedRaced || len(fresh) > 0 && !t.sameNames(names) {
+		for _, f := range fresh {
+			d.release(f)
+		}
+		t.stored = stored
+		return lookedRaced
 	}
+	t.take(d, fresh)
 	for _, f := range slices.Concat(t.files, t.done) {
 		f.gone = !present[f]
 	}
 	t.dropGone(d)
-	if !failed {
+	if result == lookedWell {
 		t.stored = nil // what is left is of files that no longer exist
 	}
-	return !failed
+	return result
+}
+
+// sameNames says whether the directory still holds these names of the tail.
+func (t *tail) sameNames(sorted []logName) bool {
+	names, err := os.ReadDir(t.dir)
+	if err != nil {
+		return false
+	}
+	now := logNames(names)[t.id.restart]
+	slices.SortFunc(now, compareLogNames)
+	return slices.Equal(now, sorted)
+}
+
+// take appends new files, oldest first.
+func (t *tail) take(d *discovery, fresh []*logfile) {
+	for _, f := range fresh {
+		f.seq = t.nextSeq
+		t.nextSeq++
+		if f.finished.IsZero() {
+			t.files = append(t.files, f)
+		} else {
+			d.release(f)
+			t.done = append(t.done, f)
+		}
+	}
 }
 
 // identify finds or makes the logfile behind a name.
-func (t *tail) identify(d *discovery, n logName) (*logfile, error) {
+func (t *tail) identify(d *discovery, n logName) (f *logfile, known bool, err error) {
 	path := filepath.Join(t.dir, n.String())
 	id, size, err := statLog(path)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if f := t.byInode(id, n.gzip, path); f != nil {
 		f.path, f.name, f.size = path, n, size
-		return f, nil
+		return f, true, nil
 	}
 	if n.gzip {
 		if f := t.plainOf(n, path); f != nil {
 			f.compressed(n, path, id, d, f == t.head())
-			return f, nil
+			return f, true, nil
 		}
 	}
-	return t.add(d, n, path)
+	f, err = t.add(d, n, path)
+	return f, false, err
 }
 
 func (t *tail) byInode(id inode, compressed bool, path string) *logfile {
@@ -157,7 +203,7 @@ func (f *logfile) compressed(n logName, path string, id inode, d *discovery, rea
 
 // add makes the logfile of a file not seen before in this run.
 func (t *tail) add(d *discovery, n logName, path string) (*logfile, error) {
-	f := &logfile{seq: t.nextSeq, path: path, name: n}
+	f := &logfile{path: path, name: n}
 	prefix, err := f.examine(d)
 	if err != nil {
 		d.release(f)
@@ -171,13 +217,6 @@ func (t *tail) add(d *discovery, n logName, path string) (*logfile, error) {
 		if n.rotation != "" {
 			f.finished = time.Now()
 		}
-	}
-	t.nextSeq++
-	if f.finished.IsZero() {
-		t.files = append(t.files, f)
-	} else {
-		d.release(f)
-		t.done = append(t.done, f)
 	}
 	return f, nil
 }
@@ -284,13 +323,14 @@ type mark struct {
 	offset int64
 }
 
-// marks returns what the next acknowledgement commits: everything read, but
-// nothing from the first piece of an unfinished line on. Since that line's end
-// may come in a later file, later files then commit nothing.
+// marks returns what the next acknowledgement commits: everything read, or
+// while a line is unfinished everything before the place where it must be
+// begun again. Since the line's end may come in a later file, later files then
+// commit nothing.
 func (t *tail) marks() []mark {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	held, limit := t.earliestPending()
+	held, limit := t.lines.pendingSince()
 	var marks []mark
 	for _, f := range slices.Concat(t.done, t.files) {
 		at := f.read
@@ -305,18 +345,6 @@ func (t *tail) marks() []mark {
 		}
 	}
 	return marks
-}
-
-func (t *tail) earliestPending() (bool, position) {
-	var first position
-	found := false
-	for i := range t.lines.pending {
-		p := &t.lines.pending[i]
-		if p.active && (!found || p.start.before(first)) {
-			first, found = p.start, true
-		}
-	}
-	return found, first
 }
 
 func (t *tail) commit(marks []mark) {

@@ -132,19 +132,19 @@ func (d *discovery) refreshLogs(x *dir, names []os.DirEntry) {
 	if x.tails == nil {
 		x.tails = map[int]*tail{}
 	}
-	logs := map[int][]logName{}
-	for _, e := range names {
-		if n, ok := parseLogName(e.Name()); ok {
-			logs[n.restart] = append(logs[n.restart], n)
-		}
-	}
+	logs := logNames(names)
 	for restart := range logs {
 		if x.tails[restart] == nil {
 			x.tails[restart] = d.newTail(x, restart)
 		}
 	}
 	for restart, t := range x.tails {
-		if !t.update(d, logs[restart]) {
+		switch t.update(d, logs[restart]) {
+		case lookedRaced:
+			x.settled = false
+			d.markDirty(x)
+			continue
+		case lookedPartly:
 			x.settled = false
 		}
 		if len(logs[restart]) == 0 {
@@ -153,6 +153,17 @@ func (d *discovery) refreshLogs(x *dir, names []os.DirEntry) {
 		}
 		d.begin(t)
 	}
+}
+
+// logNames sorts the names of log files by restart.
+func logNames(names []os.DirEntry) map[int][]logName {
+	logs := map[int][]logName{}
+	for _, e := range names {
+		if n, ok := parseLogName(e.Name()); ok {
+			logs[n.restart] = append(logs[n.restart], n)
+		}
+	}
+	return logs
 }
 
 func (d *discovery) newTail(x *dir, restart int) *tail {
