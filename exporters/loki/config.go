@@ -24,8 +24,10 @@ const (
 // Config is what a user writes under exporters::loki.
 type Config struct {
 	// ClientConfig holds endpoint, TLS, auth, headers and timeout (of one
-	// push). The endpoint is Loki's base URL, or the whole push URL.
-	confighttp.ClientConfig `mapstructure:",squash"`
+	// push). The endpoint is Loki's base URL, or the whole push URL. Not
+	// embedded: its Unmarshal method would become Config's and leave out the
+	// other keys.
+	ClientConfig confighttp.ClientConfig `mapstructure:",squash"`
 
 	// Retry spaces the attempts while Loki cannot take the logs.
 	Retry configretry.BackOffConfig `mapstructure:"retry_on_failure"`
@@ -68,15 +70,15 @@ func createDefaultConfig() component.Config {
 
 // Validate names every wrong key with its value and bound.
 func (c *Config) Validate() error {
-	errs := []error{c.ClientConfig.Validate(), c.validateTenants(), c.validateLabels()}
+	errs := []error{c.validateTenants(), c.validateLabels()}
 	if _, err := c.pushURL(); err != nil {
 		errs = append(errs, err)
 	}
-	if c.Compression != "" {
-		errs = append(errs, fmt.Errorf("compression: must be empty, is %q: a push is snappy-compressed by Loki's protocol", c.Compression))
+	if c.ClientConfig.Compression != "" {
+		errs = append(errs, fmt.Errorf("compression: must be empty, is %q: a push is snappy-compressed by Loki's protocol", c.ClientConfig.Compression))
 	}
-	if c.Timeout <= 0 {
-		errs = append(errs, fmt.Errorf("timeout: must be above 0, is %s: a Loki that hangs would hold the logs for ever", c.Timeout))
+	if c.ClientConfig.Timeout <= 0 {
+		errs = append(errs, fmt.Errorf("timeout: must be above 0, is %s: a Loki that hangs would hold the logs for ever", c.ClientConfig.Timeout))
 	}
 	return errors.Join(errs...)
 }
@@ -91,7 +93,7 @@ func (c *Config) validateTenants() error {
 			errs = append(errs, fmt.Errorf("tenants::%s: %w", namespace, err))
 		}
 	}
-	for name := range c.Headers.Iter {
+	for name := range c.ClientConfig.Headers.Iter {
 		if http.CanonicalHeaderKey(name) == http.CanonicalHeaderKey(tenantHeader) {
 			errs = append(errs, fmt.Errorf("headers::%s: set tenant instead: a header would override the tenants rule", name))
 		}
@@ -157,15 +159,15 @@ func isAlphanumeric(r rune) bool {
 
 // pushURL is the endpoint with Loki's push path where it has none.
 func (c *Config) pushURL() (string, error) {
-	if c.Endpoint == "" {
+	if c.ClientConfig.Endpoint == "" {
 		return "", errors.New("endpoint: must be set, for example http://loki:3100")
 	}
-	u, err := url.Parse(c.Endpoint)
+	u, err := url.Parse(c.ClientConfig.Endpoint)
 	if err != nil {
 		return "", fmt.Errorf("endpoint: parse URL: %w", err)
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return "", fmt.Errorf("endpoint: must be a URL such as http://loki:3100, is %q", c.Endpoint)
+		return "", fmt.Errorf("endpoint: must be a URL such as http://loki:3100, is %q", c.ClientConfig.Endpoint)
 	}
 	if u.Path == "" || u.Path == "/" {
 		u.Path = pushPath

@@ -83,7 +83,7 @@ func (w *wrapped) Shutdown(ctx context.Context) (err error) {
 }
 
 func (x *logsExporter) start(ctx context.Context, host component.Host) error {
-	client, err := x.config.ToClient(ctx, host.GetExtensions(), x.settings.TelemetrySettings)
+	client, err := x.config.ClientConfig.ToClient(ctx, host.GetExtensions(), x.settings.TelemetrySettings)
 	if err != nil {
 		return fmt.Errorf("make HTTP client for %s: %w", x.url, err)
 	}

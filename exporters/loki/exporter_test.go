@@ -109,7 +109,7 @@ func (h *harness) wantCounts(t *testing.T, want map[string]int64) {
 
 func testConfig(endpoint string) *Config {
 	cfg := defaults()
-	cfg.Endpoint = endpoint
+	cfg.ClientConfig.Endpoint = endpoint
 	cfg.Retry.InitialInterval = time.Millisecond
 	cfg.Retry.MaxInterval = 2 * time.Millisecond
 	return cfg
@@ -282,7 +282,7 @@ func TestHangingLoki(t *testing.T) {
 		return 0
 	}}
 	cfg := loki.start(t)
-	cfg.Timeout = 50 * time.Millisecond
+	cfg.ClientConfig.Timeout = 50 * time.Millisecond
 	h := startExporter(t, cfg)
 	if err := h.ConsumeLogs(t.Context(), logs(1, 5)); err != nil {
 		t.Fatal(err)
