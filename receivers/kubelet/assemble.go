@@ -68,25 +68,35 @@ func (p *page) assemble(f *family) {
 }
 
 func (p *page) assembleHistograms(f *family) {
-	var to pmetric.HistogramDataPointSlice
-	for i, g := range f.present {
+	for _, g := range f.present {
 		count, ok := p.histogramCount(g)
 		if g.whole = ok; !ok {
 			p.scatterGroup(g)
 			continue
 		}
-		if to == (pmetric.HistogramDataPointSlice{}) {
-			to = p.histograms(f)
-			to.EnsureCapacity(len(f.present) - i)
-		}
-		p.putHistogram(to.AppendEmpty(), g, count)
+		p.putHistogram(p.histograms(f).AppendEmpty(), g, count)
 	}
 }
 
+// histograms are the data points of a family of histograms on this page.
 func (p *page) histograms(f *family) pmetric.HistogramDataPointSlice {
-	h := p.metric(f, f.metric, f.kind).SetEmptyHistogram()
-	h.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
-	return h.DataPoints()
+	if f.composed != p.generation {
+		f.composed = p.generation
+		h := p.metric(f, f.metric, f.kind).SetEmptyHistogram()
+		h.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+		f.histograms = h.DataPoints()
+		f.histograms.EnsureCapacity(len(f.present))
+	}
+	return f.histograms
+}
+
+// summaries are the data points of a family of summaries on this page.
+func (p *page) summaries(f *family) pmetric.SummaryDataPointSlice {
+	if f.composed != p.generation {
+		f.composed = p.generation
+		f.summaries = p.metric(f, f.metric, f.kind).SetEmptySummary().DataPoints()
+	}
+	return f.summaries
 }
 
 // has says whether this page has the member.
@@ -187,17 +197,13 @@ func (g *group) label() string {
 }
 
 func (p *page) assembleSummaries(f *family) {
-	var to pmetric.SummaryDataPointSlice
 	for _, g := range f.present {
 		g.whole = p.has(g.sum) && p.has(g.count) && isCount(g.count.value) && p.together(g)
 		if !g.whole {
 			p.scatterGroup(g)
 			continue
 		}
-		if to == (pmetric.SummaryDataPointSlice{}) {
-			to = p.metric(f, f.metric, f.kind).SetEmptySummary().DataPoints()
-		}
-		p.putSummary(to.AppendEmpty(), g)
+		p.putSummary(p.summaries(f).AppendEmpty(), g)
 	}
 }
 
@@ -251,7 +257,7 @@ func (p *page) markGroup(g *group) {
 	g.marked = p.generation
 	p.tally.stale++
 	if g.family.kind == model.MetricTypeSummary {
-		p.markSummary(p.metric(g.family, g.family.metric, g.family.kind).SetEmptySummary().DataPoints().AppendEmpty(), g)
+		p.markSummary(p.summaries(g.family).AppendEmpty(), g)
 		return
 	}
 	p.markHistogram(p.histograms(g.family).AppendEmpty(), g)

@@ -40,6 +40,10 @@ type family struct {
 	numbers pmetric.NumberDataPointSlice
 	size    int // of numbers, kept for the next page
 
+	composed   uint64 // generation of the page to which these belong
+	histograms pmetric.HistogramDataPointSlice
+	summaries  pmetric.SummaryDataPointSlice
+
 	groups  map[string]*group
 	present []*group // on this page, in its order
 }

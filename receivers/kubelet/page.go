@@ -292,6 +292,8 @@ func (p *page) release() {
 	p.out, p.parts = pmetric.MetricSlice{}, nil
 	for _, f := range p.families {
 		f.numbers = pmetric.NumberDataPointSlice{}
+		f.histograms = pmetric.HistogramDataPointSlice{}
+		f.summaries = pmetric.SummaryDataPointSlice{}
 	}
 }
 

@@ -85,15 +85,32 @@ func TestStaleness(t *testing.T) {
 }
 
 func TestFailureMarksEverySeriesOnce(t *testing.T) {
-	body := string(capture(t, "metrics-cadvisor.txt"))
+	for _, name := range captures {
+		t.Run(name, func(t *testing.T) { testFailure(t, string(capture(t, name))) })
+	}
+}
+
+func namesOf(metrics pmetric.MetricSlice) map[string]bool {
+	names := map[string]bool{}
+	for _, m := range metrics.All() {
+		names[m.Name()] = true
+	}
+	return names
+}
+
+func testFailure(t *testing.T, body string) {
 	lines := want(t, body, false)
 	p := newPage(200_000)
 	scrape(t, p, body, false)
 
 	for _, taken := range []bool{false, true} {
-		markers := flatten(fail(p, scrapeTime+1000, taken))
+		out := fail(p, scrapeTime+1000, taken)
+		markers := flatten(out)
 		if len(markers) != len(lines) {
 			t.Fatalf("%d markers for %d series", len(markers), len(lines))
+		}
+		if names := namesOf(out); len(names) != out.Len() {
+			t.Errorf("%d metrics for %d names", out.Len(), len(names))
 		}
 		for _, m := range markers {
 			if !strings.HasSuffix(m, "stale 1800000001000") {
