@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"sync"
@@ -17,7 +18,7 @@ type Reason string
 
 // Why a source could not read.
 const (
-	Unauthorized Reason = "unauthorized" // 401: who we are was not accepted
+	Unauthorized Reason = "unauthorized" // 401, or no token: who we are was not accepted
 	Forbidden    Reason = "forbidden"    // 403: we may not
 	Timeout      Reason = "timeout"      // no answer in time
 	Unreachable  Reason = "unreachable"  // no connection, or it was cut
@@ -51,9 +52,12 @@ func (e *statusError) Error() string {
 func reasonOf(err error) Reason {
 	var status *statusError
 	var network net.Error
+	var file *fs.PathError
 	switch {
 	case errors.As(err, &status):
 		return status.reason()
+	case errors.As(err, &file): // the token's: without one nobody is asked
+		return Unauthorized
 	case errors.Is(err, errTooLarge):
 		return TooLarge
 	case errors.Is(err, errMalformed):

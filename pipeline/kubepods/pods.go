@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/extension"
 	"go.uber.org/zap"
+	"k8s.io/client-go/rest"
 
 	"github.com/crowsnest-o11y/crowsnest/kubemeta"
 )
@@ -74,13 +75,13 @@ func (p *pods) newSource(ctx context.Context, host component.Host) (source, erro
 	case sourceKubelet:
 		return p.newKubelet(ctx, host)
 	case sourceAPIServer:
-		return p.newAPIServer()
+		return p.newAPIServer(kubemeta.ClusterConfig(p.cfg.Kubeconfig))
 	}
 	return nil, nil
 }
 
-func (p *pods) newAPIServer() (source, error) {
-	config, err := kubemeta.ClusterConfig(p.cfg.Kubeconfig)
+// newAPIServer takes what ClusterConfig returned.
+func (p *pods) newAPIServer(config *rest.Config, err error) (source, error) {
 	switch {
 	case errors.Is(err, kubemeta.ErrNotInCluster):
 		p.set.Logger.Warn("Not in a cluster: identity comes from paths and resources only; set source: none to silence this, or kubeconfig to watch a cluster from outside")
