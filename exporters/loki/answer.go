@@ -57,10 +57,10 @@ func judge(code int, header http.Header, body string) (o outcome, advice string)
 	case code >= 500:
 		return busy, ""
 	}
-	return judgeClientError(code, body)
+	return judgeClientError(code, header, body)
 }
 
-func judgeClientError(code int, body string) (outcome, string) {
+func judgeClientError(code int, header http.Header, body string) (outcome, string) {
 	switch code {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests, 499:
 		return busy, ""
@@ -79,6 +79,10 @@ func judgeClientError(code int, body string) (outcome, string) {
 		return misled, "this Loki does not take protobuf with snappy at endpoint"
 	}
 	switch {
+	case strings.HasPrefix(header.Get("Content-Type"), "text/html"):
+		return misled, "a proxy answered before Loki could: correct endpoint or the proxy"
+	case strings.Contains(body, "HTTP request to an HTTPS server"):
+		return misled, "write https:// in endpoint"
 	case strings.Contains(body, "no org id"):
 		return misled, "Loki has auth_enabled: set tenant"
 	case strings.HasPrefix(body, "tenant ID"):

@@ -27,6 +27,8 @@ func TestJudge(t *testing.T) {
 		{301, http.Header{"Location": {"https://x"}}, "", misled, "https://x"},
 		{400, nil, "entry too far behind", refused, ""},
 		{400, nil, "no org id\n", misled, "tenant"},
+		{400, html, "<html>The plain HTTP request was sent to HTTPS port", misled, "proxy"},
+		{400, nil, "Client sent an HTTP request to an HTTPS server.\n", misled, "https://"},
 		{400, nil, "tenant ID is too long: max 150 characters", misled, "tenant"},
 		{401, nil, "no org id\n", misled, "set tenant"},
 		{401, nil, "", misled, "auth"},

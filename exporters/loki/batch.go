@@ -161,9 +161,9 @@ func (g *grouper) add(ld plog.Logs) {
 		for i, m := range missing {
 			fromRecord[i] = g.rules.attributes[m]
 		}
+		o := g.enc.newOrigin(rl.Resource(), labels, fromRecord)
 		for _, sl := range rl.ScopeLogs().All() {
-			o := g.enc.newOrigin(rl.Resource(), sl.Scope(), labels, fromRecord)
-			g.addRecords(tenant, o, missing, sl.LogRecords())
+			g.addRecords(tenant, g.enc.newScope(sl.Scope(), o), missing, sl.LogRecords())
 		}
 	}
 }
@@ -192,7 +192,7 @@ func (g *grouper) addRecords(tenant string, o *origin, missing []int, records pl
 			s.sorted = false
 		}
 		s.entries = append(s.entries, entry{t, r, o})
-		s.bytes += len(o.pairs)
+		s.bytes += o.bytes
 		if r.Body().Type() == pcommon.ValueTypeStr {
 			s.bytes += len(r.Body().Str())
 		}

@@ -10,8 +10,9 @@
 // scope and record, trace_id, span_id, severity, severity_number, event_name.
 // Of two attributes with one name the resource's wins. A record without a time
 // gets that of its observation. A line over 256 KiB is cut and carries
-// truncated="true"; metadata over Loki's 64 KiB or 128 entries is left out;
-// both are counted.
+// truncated="true"; metadata over Loki's 64 KiB or 128 entries (16 KiB and 96 for
+// resource and scope) is left out; both are counted. A label's value is cut to
+// 2048 bytes.
 //
 // # Guarantees
 //
@@ -41,8 +42,9 @@
 //
 // # Cost
 //
-// About 1.5 µs of CPU and 90 B of garbage per record of 216 B, see
-// BenchmarkEncode; memory for one push per ConsumeLogs call, 4 MiB raw while it
-// is encoded and its compressed body while it is under way, besides 32 B per
-// record.
+// 0.5 to 0.9 µs of CPU and 150 B of garbage per record of 216 B with the identity
+// of 15 attributes (BenchmarkEncode), 2 to 3 µs with HTTP on loopback and its
+// server if every one of 100 streams goes alone (BenchmarkConsumeLogs). Memory
+// for each ConsumeLogs call: 32 B per record besides the records, up to 8 MiB
+// while a push is encoded, its compressed body while it is under way.
 package loki

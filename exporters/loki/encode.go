@@ -18,9 +18,11 @@ const (
 	maxMetadataEntries = 128       // max_structured_metadata_entries_count
 	maxLabelValueBytes = 2048      // max_label_value_length
 
-	// What a resource may take of the metadata limits, so that a record
-	// always has room for its trace id and its own attributes.
-	maxOriginBytes   = 48 << 10
+	// What resource and scope may take of the metadata limits. A record always
+	// has room for its trace id and its own attributes; and the bytes, which
+	// Loki's format repeats in every entry, stay bounded for a sender that puts
+	// a large resource before many small records.
+	maxOriginBytes   = 16 << 10
 	maxOriginEntries = 96
 
 	// maxRequestBytes keeps a push below 4 MiB, gRPC's default limit between
@@ -30,14 +32,35 @@ const (
 	entryGrowthBytes = 32
 )
 
-// origin is the part of the structured metadata that all records of a scope
-// share, encoded once.
+// origin is the part of the structured metadata that all records of a resource,
+// or of a scope, share, encoded once. A scope's refers to its resource's rather
+// than repeat it: a message has room for many scopes.
 type origin struct {
-	pairs   []byte // encoded fields of EntryAdapter
-	names   map[string]struct{}
-	bytes   int      // names and values, as Loki counts them
-	labels  []string // record attributes that are labels of this resource
-	leftOut int      // attributes of the resource without a place in pairs
+	resource *origin // nil for a resource
+	pairs    []byte  // encoded fields of EntryAdapter
+	names    map[string]struct{}
+	labels   []string // record attributes that are labels of this resource
+
+	// These include the resource's.
+	bytes   int // names and values, as Loki counts them
+	entries int
+	leftOut int // attributes without a place in pairs
+}
+
+func (o *origin) has(name []byte) bool {
+	for ; o != nil; o = o.resource {
+		if _, ok := o.names[string(name)]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+func (o *origin) appendPairs(b []byte) []byte {
+	if o.resource != nil {
+		b = append(b, o.resource.pairs...)
+	}
+	return append(b, o.pairs...)
 }
 
 // entry is one log record on its way.
@@ -185,7 +208,7 @@ func cutString(s string, maxBytes int) (string, bool) {
 // is equal.
 func (e *encoder) appendMetadata(en *entry, cut bool) {
 	e.begin(en.origin, maxMetadataBytes, maxMetadataEntries)
-	e.buf = append(e.buf, en.origin.pairs...)
+	e.buf = en.origin.appendPairs(e.buf)
 	r := en.record
 	if id := r.TraceID(); !id.IsEmpty() {
 		e.value = hex.AppendEncode(e.value[:0], id[:])
@@ -207,13 +230,13 @@ func (e *encoder) appendMetadata(en *entry, cut bool) {
 	e.appendAttributes(r.Attributes(), en.origin.labels)
 }
 
-// begin starts the metadata of a record of o, or of an origin (o nil).
+// begin starts the metadata of a record or a scope of o, or of a resource (o nil).
 func (e *encoder) begin(o *origin, maxSize, maxPair int) {
 	e.origin, e.names = o, e.names[:0]
 	e.bytes, e.entries = 0, 0
 	e.maxSize, e.maxPair = maxSize, maxPair
 	if o != nil {
-		e.bytes, e.entries = o.bytes, len(o.names)
+		e.bytes, e.entries = o.bytes, o.entries
 		e.cuts.attributes += o.leftOut
 	}
 }
@@ -273,10 +296,8 @@ func (e *encoder) appendValue(key, value string) {
 }
 
 func (e *encoder) taken() bool {
-	if e.origin != nil {
-		if _, ok := e.origin.names[string(e.name)]; ok {
-			return true
-		}
+	if e.origin.has(e.name) {
+		return true
 	}
 	for _, s := range e.names {
 		if bytes.Equal(e.buf[s.from:s.to], e.name) {
@@ -286,23 +307,34 @@ func (e *encoder) taken() bool {
 	return false
 }
 
-// newOrigin encodes what the records of a scope have in common. labels are the
-// resource attributes that became labels, fromRecord the record attributes
+// newOrigin encodes what the records of a resource have in common. labels are
+// the resource attributes that became labels, fromRecord the record attributes
 // that will.
-func (e *encoder) newOrigin(resource pcommon.Resource, scope pcommon.InstrumentationScope, labels, fromRecord []string) *origin {
+func (e *encoder) newOrigin(resource pcommon.Resource, labels, fromRecord []string) *origin {
 	e.buf, e.cuts = e.buf[:0], cuts{}
 	e.begin(nil, maxOriginBytes, maxOriginEntries)
 	e.appendAttributes(resource.Attributes(), labels)
+	return e.finishOrigin(&origin{labels: fromRecord})
+}
+
+// newScope encodes what the records of a scope have in common besides; it is
+// the resource's origin itself if that is nothing.
+func (e *encoder) newScope(scope pcommon.InstrumentationScope, resource *origin) *origin {
+	if scope.Name() == "" && scope.Version() == "" && scope.Attributes().Len() == 0 {
+		return resource
+	}
+	e.buf, e.cuts = e.buf[:0], cuts{}
+	e.begin(resource, maxOriginBytes, maxOriginEntries)
 	e.appendValue("scope_name", scope.Name())
 	e.appendValue("scope_version", scope.Version())
 	e.appendAttributes(scope.Attributes(), nil)
-	o := &origin{
-		pairs:   bytes.Clone(e.buf),
-		names:   make(map[string]struct{}, len(e.names)),
-		bytes:   e.bytes,
-		labels:  fromRecord,
-		leftOut: e.cuts.attributes,
-	}
+	return e.finishOrigin(&origin{resource: resource, labels: resource.labels})
+}
+
+func (e *encoder) finishOrigin(o *origin) *origin {
+	o.pairs = bytes.Clone(e.buf)
+	o.bytes, o.entries, o.leftOut = e.bytes, e.entries, e.cuts.attributes
+	o.names = make(map[string]struct{}, len(e.names))
 	for _, s := range e.names {
 		o.names[string(e.buf[s.from:s.to])] = struct{}{}
 	}

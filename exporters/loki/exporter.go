@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -211,7 +212,8 @@ func (x *logsExporter) follow(tenant string, r request, p piece, a answer, t *ta
 		x.telemetry.bisected()
 		return split(r.runs, p), nil
 	case misled:
-		x.notices.error(advice, "Loki refuses every push; logs are kept back until this is changed",
+		// The advice may quote a header; the code is one of few.
+		x.notices.error("status "+strconv.Itoa(a.code), "Loki refuses every push; logs are kept back until this is changed",
 			zap.String("change", advice), zap.String("url", x.url), zap.String("tenant", tenant),
 			zap.Int("code", a.code), zap.String("answer", a.brief()))
 		return nil, fmt.Errorf("push to %s: %s: %w", x.url, advice, a.error())

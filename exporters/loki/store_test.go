@@ -160,7 +160,7 @@ func testRoundTrip(t *testing.T, l *stores.Loki) {
 
 func testManyLines(t *testing.T, l *stores.Loki) {
 	h := startExporter(t, testConfig(l.URL))
-	const pods, batches, perBatch = 20, 10, 100
+	const pods, batches, perBatch = 20, 10, 50
 	now := time.Now().Add(-time.Minute)
 	for b := range batches {
 		ld := plog.NewLogs()
