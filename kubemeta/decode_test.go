@@ -285,3 +285,14 @@ func FuzzDecodePodList(f *testing.F) {
 		}
 	})
 }
+
+func FuzzDecodeEvent(f *testing.F) {
+	f.Add([]byte(event("ADDED", podJSON("a", "1")) + "\n" + event("ERROR", `{"code":410}`)))
+	f.Add([]byte(`{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"15"}}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		a := &APIServer{cache: NewCache()}
+		if err := a.follow(bytes.NewReader(text)); reasonOf(err) == TooLarge || reasonOf(err) == Timeout {
+			t.Errorf("%v", err)
+		}
+	})
+}

@@ -10,8 +10,9 @@ import (
 )
 
 // pollInterval is how old the kubelet source's pods are at most. A list of 110
-// pods costs the agent about 10 ms of CPU to read (BenchmarkDecodePodList), so
-// this is a fifth of a percent of a core.
+// pods costs about 10 ms of CPU to read (BenchmarkDecodePodList), so this is a
+// quarter of a percent of a core. The kubelet lists its pods in random order:
+// comparing one answer with the last would save nothing.
 const pollInterval = 5 * time.Second
 
 // Kubelet fills a cache from a kubelet's /pods.

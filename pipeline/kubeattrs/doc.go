@@ -29,7 +29,10 @@
 // # Guarantees and cost
 //
 // Nothing is dropped or delayed. What a pod says about itself in its resource
-// is believed: a pod can claim to be another one.
-// Work is per resource, never per record: attribute lists are made once per
-// version of a pod. BenchmarkEnrich has the figures.
+// is believed: a pod can claim to be another one. What a relay (another
+// collector) forwards without any identity is taken for the relay's own.
+//
+// Work is per resource, never per record, and attribute lists are made once per
+// version of a pod: about 3 µs and 16 allocations for a log file's resource
+// (BenchmarkEnrich).
 package kubeattrs

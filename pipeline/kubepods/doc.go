@@ -14,5 +14,6 @@
 // is false then, and consumers must not wait for pods.
 //
 // Cost: about 2 KiB of heap per pod; one connection. The kubelet source reads
-// the whole pod list with each poll (about 6 ms of CPU for 110 pods).
+// the whole pod list with each poll, about 10 ms of CPU for 110 pods, where the
+// watch costs nothing while nothing changes.
 package kubepods
