@@ -47,12 +47,14 @@
 // scrape; and agents that push at another interval than Prometheus scrapes would
 // make it see one timestamp twice or not at all. Where the exact time of a
 // sample matters, use remote write. A series leaves the page with its stale
-// marker, or expire_after its last sample.
+// marker, or expire_after its last sample. With both outputs, a remote write
+// that is away holds back what would come to the page next; two exporters of
+// this type, one output each, keep them apart.
 //
 // # Cost
 //
 // Every series is kept once, with its last value, for the page and for stale
-// markers: about 0.6 kB for a cAdvisor series, bounded by max_bytes. Beyond the
+// markers: about 1.2 kB for a cAdvisor series, bounded by max_bytes. Beyond the
 // bound, remote write goes on without stale markers for the series that found no
 // place, and a page alone drops them, counted as series_limit.
 //

@@ -11,17 +11,18 @@ import (
 // families whose metadata is due.
 func encodeV1(points []*point, metadata []*family) *prompb.WriteRequest {
 	var arena labelArena
+	var wire wireLabels
 	req := &prompb.WriteRequest{Timeseries: make([]prompb.TimeSeries, 0, countSeries(points))}
 	for _, p := range points {
 		p.expand(&arena, func(s series) {
-			ts := prompb.TimeSeries{Labels: s.labels}
+			ts := prompb.TimeSeries{Labels: wire.of(s.labels)}
 			if s.native != nil {
 				ts.Histograms = []prompb.Histogram{prompb.FromIntHistogram(p.timestampMs, staleCount(s.native))}
 			} else {
 				ts.Samples = []prompb.Sample{{Value: s.value, Timestamp: p.timestampMs}}
 			}
 			for _, e := range s.exemplars {
-				ts.Exemplars = append(ts.Exemplars, prompb.Exemplar{Labels: e.labels, Value: e.value, Timestamp: e.timestampMs})
+				ts.Exemplars = append(ts.Exemplars, prompb.Exemplar{Labels: wire.of(e.labels), Value: e.value, Timestamp: e.timestampMs})
 			}
 			req.Timeseries = append(req.Timeseries, ts)
 		})
@@ -30,6 +31,23 @@ func encodeV1(points []*point, metadata []*family) *prompb.WriteRequest {
 		req.Metadata = append(req.Metadata, prompb.MetricMetadata{Type: f.typ, MetricFamilyName: f.name, Help: f.help, Unit: f.unit})
 	}
 	return req
+}
+
+// wireLabels converts labels, with one allocation for many series.
+type wireLabels struct {
+	free []prompb.Label
+}
+
+func (w *wireLabels) of(from []label) []prompb.Label {
+	if len(w.free) < len(from) {
+		w.free = make([]prompb.Label, max(len(from), arenaLabels))
+	}
+	out := w.free[:len(from):len(from)]
+	w.free = w.free[len(from):]
+	for i, l := range from {
+		out[i].Name, out[i].Value = l.Name, l.Value
+	}
+	return out
 }
 
 // encodeV2 makes a remote write 2.0 request; metadata is in each series.
@@ -68,7 +86,7 @@ func countSeries(points []*point) int {
 	return n
 }
 
-func symbolize(t *writev2.SymbolsTable, from []prompb.Label) []uint32 {
+func symbolize(t *writev2.SymbolsTable, from []label) []uint32 {
 	refs := make([]uint32, 0, 2*len(from))
 	for i := range from {
 		refs = append(refs, t.Symbolize(from[i].Name), t.Symbolize(from[i].Value))

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"unicode/utf8"
 
-	"github.com/prometheus/prometheus/prompb"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
@@ -43,17 +42,17 @@ func (t *translator) exemplars(from pmetric.ExemplarSlice) []exemplar {
 }
 
 // exemplarLabels keeps the trace and span first, then as many attributes as fit.
-func (t *translator) exemplarLabels(e pmetric.Exemplar) []prompb.Label {
-	var out []prompb.Label
+func (t *translator) exemplarLabels(e pmetric.Exemplar) []label {
+	var out []label
 	runes := 0
 	add := func(name, value string) {
 		n := utf8.RuneCountInString(name) + utf8.RuneCountInString(value)
-		taken := slices.ContainsFunc(out, func(l prompb.Label) bool { return l.Name == name })
+		taken := slices.ContainsFunc(out, func(l label) bool { return l.Name == name })
 		if value == "" || taken || runes+n > maxExemplarRunes {
 			return
 		}
 		runes += n
-		out = append(out, prompb.Label{Name: name, Value: value})
+		out = append(out, label{Name: name, Value: value})
 	}
 	if id := e.TraceID(); !id.IsEmpty() {
 		add("trace_id", hex.EncodeToString(id[:]))
@@ -69,10 +68,10 @@ func (t *translator) exemplarLabels(e pmetric.Exemplar) []prompb.Label {
 }
 
 // sortedAttributes makes what fits independent of the sender's order.
-func sortedAttributes(attrs pcommon.Map) []prompb.Label {
-	out := make([]prompb.Label, 0, attrs.Len())
+func sortedAttributes(attrs pcommon.Map) []label {
+	out := make([]label, 0, attrs.Len())
 	for k, v := range attrs.All() {
-		out = append(out, prompb.Label{Name: k, Value: labelValue(v)})
+		out = append(out, label{Name: k, Value: labelValue(v)})
 	}
 	slices.SortStableFunc(out, compareLabels)
 	return out

@@ -99,6 +99,8 @@ func (e *metricsExporter) startRemoteWrite(ctx context.Context, host component.H
 		b := e.set.BuildInfo
 		own.Headers.Set("User-Agent", configopaque.String(fmt.Sprintf("%s/%s (%s/%s)", b.Command, b.Version, runtime.GOOS, runtime.GOARCH)))
 	}
+	// Go keeps two idle connections per host unless told otherwise; each shard wants its own.
+	own.MaxIdleConnsPerHost = max(own.MaxIdleConnsPerHost, cfg.Shards)
 	client, err := own.ToClient(ctx, host.GetExtensions(), e.set.TelemetrySettings)
 	if err != nil {
 		return fmt.Errorf("make HTTP client for %s: %w", own.Endpoint, err)
@@ -139,6 +141,9 @@ func (e *metricsExporter) shutdown(ctx context.Context) error {
 		}
 	}
 	e.wg.Wait()
+	if e.remote != nil {
+		e.remote.closeIdle()
+	}
 	e.tel.shutdown()
 	return err
 }

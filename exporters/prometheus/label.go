@@ -7,7 +7,6 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/prometheus/otlptranslator"
-	"github.com/prometheus/prometheus/prompb"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
@@ -15,7 +14,7 @@ import (
 type labeler struct {
 	namer   otlptranslator.LabelNamer
 	arena   labelArena
-	scratch []prompb.Label
+	scratch []label
 	hashed  []byte
 }
 
@@ -27,8 +26,8 @@ const unnamed = "unnamed"
 // verbatim, names are taken as they are. reserved (le, quantile, or nothing) is
 // the label that the point's series get later; an attribute of that name is kept
 // as exported_<name>.
-func (b *labeler) build(metric string, attrs pcommon.Map, resource []prompb.Label, verbatim bool, reserved string) []prompb.Label {
-	own := append(b.scratch[:0], prompb.Label{Name: nameLabel, Value: metric})
+func (b *labeler) build(metric string, attrs pcommon.Map, resource []label, verbatim bool, reserved string) []label {
+	own := append(b.scratch[:0], label{Name: nameLabel, Value: metric})
 	for k, v := range attrs.All() {
 		name := b.name(k, verbatim)
 		switch name {
@@ -37,7 +36,7 @@ func (b *labeler) build(metric string, attrs pcommon.Map, resource []prompb.Labe
 		case reserved:
 			name = "exported_" + name
 		}
-		own = append(own, prompb.Label{Name: name, Value: labelValue(v)})
+		own = append(own, label{Name: name, Value: labelValue(v)})
 	}
 	slices.SortStableFunc(own, compareLabels)
 	if hasDuplicates(own) {
@@ -90,7 +89,7 @@ func validText(s string) string {
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
-func hasDuplicates(sorted []prompb.Label) bool {
+func hasDuplicates(sorted []label) bool {
 	for i := 1; i < len(sorted); i++ {
 		if sorted[i].Name == sorted[i-1].Name {
 			return true
@@ -102,20 +101,20 @@ func hasDuplicates(sorted []prompb.Label) bool {
 // joinDuplicates is the rare way: attributes whose names became the same are
 // joined by ";" in the order of their original names, as the OpenTelemetry
 // specification has it, so that the result does not depend on the sender's order.
-func (b *labeler) joinDuplicates(own []prompb.Label, attrs pcommon.Map, verbatim bool, reserved string) []prompb.Label {
-	metric := prompb.Label{}
+func (b *labeler) joinDuplicates(own []label, attrs pcommon.Map, verbatim bool, reserved string) []label {
+	metric := label{}
 	for _, l := range own {
 		if l.Name == nameLabel {
 			metric = l
 		}
 	}
-	given := make([]prompb.Label, 0, attrs.Len()) // by original name
+	given := make([]label, 0, attrs.Len()) // by original name
 	for k, v := range attrs.All() {
-		given = append(given, prompb.Label{Name: k, Value: labelValue(v)})
+		given = append(given, label{Name: k, Value: labelValue(v)})
 	}
 	slices.SortStableFunc(given, compareLabels)
 	// A sender may repeat a key; the first value counts.
-	given = slices.CompactFunc(given, func(x, y prompb.Label) bool { return x.Name == y.Name })
+	given = slices.CompactFunc(given, func(x, y label) bool { return x.Name == y.Name })
 	joined := append(own[:0], metric)
 	for _, l := range given {
 		l.Name = b.name(l.Name, verbatim)
@@ -142,9 +141,9 @@ func (b *labeler) joinDuplicates(own []prompb.Label, attrs pcommon.Map, verbatim
 // mergeLabels appends to dst the labels of both sorted lists, first's where
 // both have the name, and leaves out those with an empty value: to Prometheus
 // they do not exist.
-func mergeLabels(dst, first, second []prompb.Label) []prompb.Label {
+func mergeLabels(dst, first, second []label) []label {
 	for len(first) > 0 || len(second) > 0 {
-		var l prompb.Label
+		var l label
 		switch {
 		case len(second) == 0 || len(first) > 0 && first[0].Name <= second[0].Name:
 			l, first = first[0], first[1:]
@@ -162,7 +161,7 @@ func mergeLabels(dst, first, second []prompb.Label) []prompb.Label {
 }
 
 // hash is stable across processes, since it decides a series' shard.
-func (b *labeler) hash(ls []prompb.Label) uint64 {
+func (b *labeler) hash(ls []label) uint64 {
 	h := b.hashed[:0]
 	for i := range ls {
 		h = append(h, ls[i].Name...)

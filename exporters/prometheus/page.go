@@ -143,7 +143,7 @@ func pageMetric(p *point, typ dto.MetricType) *dto.Metric {
 	return m
 }
 
-func pageLabels(from []prompb.Label) []*dto.LabelPair {
+func pageLabels(from []label) []*dto.LabelPair {
 	pairs := make([]dto.LabelPair, len(from))
 	out := make([]*dto.LabelPair, 0, len(from))
 	for i := range from {

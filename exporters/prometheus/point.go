@@ -43,7 +43,7 @@ type point struct {
 	family *family
 	// labels are those that all its series share, __name__ (the family's name)
 	// included and le and quantile not, sorted by name, names unique, no value empty.
-	labels []prompb.Label
+	labels []label
 	hash   uint64 // of labels
 	kind   pointKind
 	// stale: the source has no value any more; each of its series ends.
@@ -72,16 +72,21 @@ type point struct {
 	refused string
 }
 
+// label is prompb.Label without what its generated code adds: half the size.
+type label struct {
+	Name, Value string
+}
+
 // exemplar refers to one observation. Its labels are sorted.
 type exemplar struct {
-	labels      []prompb.Label
+	labels      []label
 	value       float64
 	timestampMs int64
 }
 
 // series is one sample of one series of a point.
 type series struct {
-	labels []prompb.Label
+	labels []label
 	value  float64
 	native *histogram.Histogram
 	// exemplars of this series, by timestamp.
@@ -205,16 +210,16 @@ func (p *point) complete(last *point) {
 // labelArena hands out label slices cut from large ones: one allocation per
 // thousands of series instead of one each. They live as long as any of them.
 type labelArena struct {
-	free []prompb.Label
+	free []label
 }
 
 const arenaLabels = 4096
 
 // grow returns an empty slice with room for n labels; the arena gives the room
 // to no one else.
-func (a *labelArena) grow(n int) []prompb.Label {
+func (a *labelArena) grow(n int) []label {
 	if len(a.free) < n {
-		a.free = make([]prompb.Label, max(n, arenaLabels))
+		a.free = make([]label, max(n, arenaLabels))
 	}
 	room := a.free[:0:n]
 	a.free = a.free[n:]
@@ -223,11 +228,11 @@ func (a *labelArena) grow(n int) []prompb.Label {
 
 // derive copies labels with suffix behind the name and, if name is not empty,
 // one more label in its place.
-func (a *labelArena) derive(from []prompb.Label, suffix, name, val string) []prompb.Label {
+func (a *labelArena) derive(from []label, suffix, name, val string) []label {
 	out := a.grow(len(from) + oneIf(name != ""))
 	for _, l := range from {
 		if name != "" && l.Name > name {
-			out = append(out, prompb.Label{Name: name, Value: val})
+			out = append(out, label{name, val})
 			name = ""
 		}
 		if l.Name == nameLabel {
@@ -236,13 +241,13 @@ func (a *labelArena) derive(from []prompb.Label, suffix, name, val string) []pro
 		out = append(out, l)
 	}
 	if name != "" {
-		out = append(out, prompb.Label{Name: name, Value: val})
+		out = append(out, label{name, val})
 	}
 	return out
 }
 
-func compareLabels(a, b prompb.Label) int { return strings.Compare(a.Name, b.Name) }
+func compareLabels(a, b label) int { return strings.Compare(a.Name, b.Name) }
 
-func equalLabels(a, b []prompb.Label) bool {
-	return slices.EqualFunc(a, b, func(x, y prompb.Label) bool { return x.Name == y.Name && x.Value == y.Value })
+func equalLabels(a, b []label) bool {
+	return slices.EqualFunc(a, b, func(x, y label) bool { return x.Name == y.Name && x.Value == y.Value })
 }

@@ -26,6 +26,7 @@ var errGivenUp = errors.New("retry_on_failure::max_elapsed_time is over")
 
 // remoteWriter spreads points over its shards.
 type remoteWriter struct {
+	http   *http.Client
 	shards []*shard
 }
 
@@ -42,7 +43,7 @@ type shard struct {
 }
 
 func newRemoteWriter(cfg *RemoteWriteConfig, hc *http.Client, tel *telemetry) (*remoteWriter, error) {
-	w := &remoteWriter{}
+	w := &remoteWriter{http: hc}
 	for range cfg.Shards {
 		c, err := newClient(cfg.HTTP.Endpoint, cfg.Protocol, hc)
 		if err != nil {
@@ -55,6 +56,8 @@ func newRemoteWriter(cfg *RemoteWriteConfig, hc *http.Client, tel *telemetry) (*
 	}
 	return w, nil
 }
+
+func (w *remoteWriter) closeIdle() { w.http.CloseIdleConnections() }
 
 // write returns nil when every point was accepted, or refused for good and
 // marked so. With an error, some may have been accepted: sending all again is

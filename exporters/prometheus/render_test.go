@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
 	"github.com/prometheus/prometheus/model/value"
-	"github.com/prometheus/prometheus/prompb"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
@@ -43,7 +42,7 @@ func render(points []point) string {
 	return strings.Join(lines, "\n")
 }
 
-func renderLabels(ls []prompb.Label) string {
+func renderLabels(ls []label) string {
 	var b strings.Builder
 	name := ""
 	for _, l := range ls {

@@ -29,12 +29,12 @@ var identity = [...]string{"service.name", "service.namespace", "service.instanc
 
 // resourceLabels are what a resource gives its series; both lists are sorted.
 type resourceLabels struct {
-	exposition []prompb.Label // for metrics from a Prometheus exposition
-	otel       []prompb.Label // for others
+	exposition []label // for metrics from a Prometheus exposition
+	otel       []label // for others
 }
 
 func newResourceLabels(attrs pcommon.Map) resourceLabels {
-	var common []prompb.Label
+	var common []label
 	for _, p := range promoted {
 		common = appendAttribute(common, p.label, attrs, p.attribute)
 	}
@@ -49,15 +49,15 @@ func newResourceLabels(attrs pcommon.Map) resourceLabels {
 
 	r.otel = common
 	if job := otelJob(attrs); job != "" {
-		r.otel = append(r.otel, prompb.Label{Name: "job", Value: job})
+		r.otel = append(r.otel, label{Name: "job", Value: job})
 	}
 	slices.SortFunc(r.otel, compareLabels)
 	return r
 }
 
-func appendAttribute(to []prompb.Label, label string, attrs pcommon.Map, attribute string) []prompb.Label {
+func appendAttribute(to []label, name string, attrs pcommon.Map, attribute string) []label {
 	if v, ok := attrs.Get(attribute); ok {
-		to = append(to, prompb.Label{Name: label, Value: labelValue(v)})
+		to = append(to, label{name, labelValue(v)})
 	}
 	return to
 }
@@ -74,21 +74,21 @@ func otelJob(attrs pcommon.Map) string {
 }
 
 // withScope adds a scope's name and version; labels stays as it is.
-func withScope(labels []prompb.Label, scope pcommon.InstrumentationScope) []prompb.Label {
+func withScope(labels []label, scope pcommon.InstrumentationScope) []label {
 	if scope.Name() == "" && scope.Version() == "" {
 		return labels
 	}
 	out := append(slices.Clone(labels),
-		prompb.Label{Name: "otel_scope_name", Value: validText(scope.Name())},
-		prompb.Label{Name: "otel_scope_version", Value: validText(scope.Version())})
+		label{Name: "otel_scope_name", Value: validText(scope.Name())},
+		label{Name: "otel_scope_version", Value: validText(scope.Version())})
 	slices.SortFunc(out, compareLabels)
 	return out
 }
 
 // targetInfo makes the series that carries the resource's other attributes; ok
 // is false if there are none, or nothing (job, instance) to join them by.
-func (b *labeler) targetInfo(attrs pcommon.Map, r resourceLabels) ([]prompb.Label, bool) {
-	joinable := slices.ContainsFunc(r.otel, func(l prompb.Label) bool {
+func (b *labeler) targetInfo(attrs pcommon.Map, r resourceLabels) ([]label, bool) {
+	joinable := slices.ContainsFunc(r.otel, func(l label) bool {
 		return (l.Name == "job" || l.Name == "instance") && l.Value != ""
 	})
 	if !joinable {
@@ -103,7 +103,7 @@ func (b *labeler) targetInfo(attrs pcommon.Map, r resourceLabels) ([]prompb.Labe
 	// job, instance and the identity must win over an attribute of the same name.
 	rest.RemoveIf(func(k string, _ pcommon.Value) bool {
 		name := b.name(k, false)
-		return slices.ContainsFunc(r.otel, func(l prompb.Label) bool { return l.Name == name })
+		return slices.ContainsFunc(r.otel, func(l label) bool { return l.Name == name })
 	})
 	return b.build(targetInfo, rest, r.otel, false, ""), true
 }

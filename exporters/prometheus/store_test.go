@@ -3,9 +3,7 @@ package prometheus
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -326,95 +324,4 @@ func TestStoreKilledAndRestartedLosesNothing(t *testing.T) {
 		}
 		e.wantLedger(batches*series, nil)
 	})
-}
-
-func TestStoreScrapesThePage(t *testing.T) {
-	e := start(t, withPage)
-	p := stores.TestPrometheus(t, stores.Options{ScrapeTargets: []string{e.addr.String()}})
-	now := time.Now().UnixMilli()
-	e.mustConsume(cadvisorPage(t, time.Now()))
-	md := pmetric.NewMetrics()
-	ms := resourceMetrics(md, "service.name=a", "service.namespace=shop", "service.instance.id=i", "service.version=1.2", "k8s.namespace.name=shop")
-	dp := addHistogram(ms, "rpc.duration", "s", []float64{1, 2, 4}, []uint64{0, 10, 0, 0}, 15, now)
-	ms.At(0).SetDescription("Calls.")
-	x := dp.Exemplars().AppendEmpty()
-	x.SetDoubleValue(1.5)
-	x.SetTimestamp(at(now))
-	x.SetTraceID(pcommon.TraceID{0xab})
-	addNative(ms, "native.duration", "s", 3, -8, []uint64{4, 4, 4, 4}, 7, now)
-	addCounter(ms, "kubelet_evictions", "", 3, now)
-	exposition(ms, "counter")
-	e.mustConsume(md)
-
-	points := translate(cadvisorPage(t, time.Now()), 0).points
-	eventually(t, "the page in Prometheus", func() error {
-		if got := instant(t, p, `count({metrics_path="/metrics/cadvisor"})`); len(got) != 1 || int(got[0].Value) != len(points) {
-			return fmt.Errorf("%v, want %d series", got, len(points))
-		}
-		return nil
-	})
-	want, got := map[string]float64{}, map[string]float64{}
-	for _, p := range points {
-		want[renderLabels(p.labels)] = p.value
-	}
-	for _, s := range instant(t, p, `{metrics_path="/metrics/cadvisor"}`) {
-		got[seriesName(s.Labels)] = s.Value
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	const labels = `job="shop/a",instance="i",namespace="shop"`
-	wantValue(t, p, `histogram_quantile(0.5, rpc_duration_seconds_bucket{`+labels+`})`, 1.5)
-	wantValue(t, p, `rpc_duration_seconds_bucket{le="2.0",`+labels+`}`, 10)
-	wantValue(t, p, `histogram_count(native_duration_seconds{`+labels+`})`, 16)
-	wantValue(t, p, `kubelet_evictions{job="a"}`, 3)
-	wantValue(t, p, `target_info{service_version="1.2",`+labels+`}`, 1)
-	wantMetadata(t, p, "rpc_duration_seconds", "histogram", "Calls.")
-	wantMetadata(t, p, "container_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed in seconds.")
-	wantMetadata(t, p, "kubelet_evictions", "counter", "")
-
-	stale := pmetric.NewMetrics()
-	ms = resourceMetrics(stale, "service.name=a", "service.namespace=shop", "service.instance.id=i", "k8s.namespace.name=shop")
-	addHistogram(ms, "rpc.duration", "s", nil, nil, 0, now+1).SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
-	e.mustConsume(stale)
-	eventually(t, "the histogram ends", func() error {
-		if got := instant(t, p, `{__name__=~"rpc_duration_seconds.*"}`); len(got) != 0 {
-			return fmt.Errorf("still there: %v", got)
-		}
-		return nil
-	})
-}
-
-func wantMetadata(t *testing.T, p *stores.Prometheus, name, typ, help string) {
-	t.Helper()
-	var answer struct {
-		Data map[string][]struct{ Type, Help string }
-	}
-	if err := p.Get(t.Context(), "/api/v1/metadata", url.Values{"metric": {name}}, &answer); err != nil {
-		t.Fatal(err)
-	}
-	if m := answer.Data[name]; len(m) != 1 || m[0].Type != typ || m[0].Help != help {
-		t.Errorf("metadata of %s: %+v, want %s %q", name, m, typ, help)
-	}
-}
-
-// get reads the page in one of its formats.
-func get(t *testing.T, e *running, accept string) string {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+e.addr.String()+pagePath, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Accept", accept)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("status %s: %v: %s", resp.Status, err, body)
-	}
-	return string(body)
 }

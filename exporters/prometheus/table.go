@@ -5,8 +5,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/prometheus/prometheus/prompb"
 )
 
 const (
@@ -282,7 +280,7 @@ func sizeOf(p *point) int64 {
 	return int64(n)
 }
 
-func labelsSize(ls []prompb.Label) int {
+func labelsSize(ls []label) int {
 	n := 0
 	for i := range ls {
 		n += labelBytes + len(ls[i].Name) + len(ls[i].Value)

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/prometheus/otlptranslator"
-	"github.com/prometheus/prometheus/prompb"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
@@ -97,11 +96,11 @@ func (t *translator) resource(rm pmetric.ResourceMetrics) {
 // source is a metric's part of its points.
 type source struct {
 	family   *family
-	labels   []prompb.Label // of the resource
+	labels   []label // of the resource
 	verbatim bool
 }
 
-func (t *translator) metric(m pmetric.Metric, exposition, otel []prompb.Label) {
+func (t *translator) metric(m pmetric.Metric, exposition, otel []label) {
 	if reason := untranslatable(m); reason != "" {
 		t.drop(reason, pointsOf(m))
 		return

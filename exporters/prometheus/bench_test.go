@@ -1,0 +1,119 @@
+package prometheus
+
+import (
+	"fmt"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/snappy"
+	"github.com/prometheus/common/expfmt"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+)
+
+// nodePage is the size of a node with 110 pods: 110 pods x 3 cgroups x 40
+// metrics with cAdvisor's labels.
+func nodePage() pmetric.Metrics {
+	md := pmetric.NewMetrics()
+	ms := resourceMetrics(md, "service.name=kubelet", "service.instance.id=10.0.0.1:10250", "url.path=/metrics/cadvisor",
+		"k8s.node.name=node-1", "k8s.cluster.name=lab")
+	for m := range 40 {
+		metric := ms.AppendEmpty()
+		metric.SetName(fmt.Sprintf("container_some_metric_number_%d_total", m))
+		metric.SetDescription("A metric of a container.")
+		metric.Metadata().PutStr(typeMetadata, "counter")
+		sum := metric.SetEmptySum()
+		sum.SetIsMonotonic(true)
+		sum.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+		for pod := range 110 {
+			for c := range 3 {
+				dp := sum.DataPoints().AppendEmpty()
+				dp.SetDoubleValue(float64(m * pod))
+				dp.SetTimestamp(at(1_700_000_000_000))
+				put(dp.Attributes(), fmt.Sprintf("container=container-%d", c),
+					fmt.Sprintf("id=/kubepods/burstable/pod4ecaaf4d-0a79-4e48-9bd7-bd163ab6f%03d/9307e1bc74e2798d919f71a975b2c6ead60ea741cd66afd2d92819aa36f4ba%d", pod, c),
+					"image=registry.example.com/shop/web:1.2.3",
+					fmt.Sprintf("name=9307e1bc74e2798d919f71a975b2c6ead60ea741cd66afd2d92819aa36f4b%03d%d", pod, c),
+					"namespace=shop", fmt.Sprintf("pod=web-7c58db8d8d-%05d", pod))
+			}
+		}
+	}
+	return md
+}
+
+// perSeries reports nanoseconds per series beside those per page.
+func perSeries(b *testing.B, series int) {
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(series), "ns/series")
+}
+
+func BenchmarkTranslate(b *testing.B) {
+	md := nodePage()
+	b.ReportAllocs()
+	for b.Loop() {
+		translate(md, 0)
+	}
+	perSeries(b, md.DataPointCount())
+}
+
+func BenchmarkUpdate(b *testing.B) {
+	md := nodePage()
+	t := newTable(1 << 30)
+	points := translate(md, 0).points
+	t.update(points, epoch)
+	b.ReportAllocs()
+	for b.Loop() {
+		t.update(points, epoch)
+	}
+	perSeries(b, len(points))
+	n, bytes := t.size()
+	b.ReportMetric(float64(bytes)/float64(n), "table-B/series")
+}
+
+func benchmarkEncode(b *testing.B, encode func([]*point) ([]byte, error)) {
+	points := pointers(translate(nodePage(), 0).points)
+	size := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		size = 0
+		for rest := points; len(rest) > 0; {
+			n := requestLen(rest)
+			body, err := encode(rest[:n])
+			if err != nil {
+				b.Fatal(err)
+			}
+			size += len(snappy.Encode(nil, body))
+			rest = rest[n:]
+		}
+	}
+	perSeries(b, len(points))
+	b.ReportMetric(float64(size)/float64(len(points)), "sent-B/series")
+}
+
+func BenchmarkEncodeV1(b *testing.B) {
+	benchmarkEncode(b, func(p []*point) ([]byte, error) { return encodeV1(p, nil).Marshal() })
+}
+
+func BenchmarkEncodeV2(b *testing.B) {
+	benchmarkEncode(b, func(p []*point) ([]byte, error) { return encodeV2(p).Marshal() })
+}
+
+func BenchmarkPage(b *testing.B) {
+	t := newTable(1 << 30)
+	points := translate(nodePage(), 0).points
+	t.update(points, time.Now())
+	b.ReportAllocs()
+	for b.Loop() {
+		families, done, err := gatherer{table: t}.Gather()
+		if err != nil {
+			b.Fatal(err)
+		}
+		enc := expfmt.NewEncoder(io.Discard, expfmt.NewFormat(expfmt.TypeTextPlain))
+		for _, f := range families {
+			if err := enc.Encode(f); err != nil {
+				b.Fatal(err)
+			}
+		}
+		done()
+	}
+	perSeries(b, len(points))
+}
