@@ -29,18 +29,20 @@ const (
 type outcome int
 
 const (
-	accepted outcome = iota
-	refused          // for good, all or a part of it
-	tooLarge         // as one request
-	busy             // for now; the same push may succeed later
-	misled           // by configuration; nothing succeeds until someone changes it
+	accepted   outcome = iota
+	refused            // for good, all or a part of it
+	tooLarge           // as one request
+	busy               // for now; the same push may succeed later
+	streamBusy         // for now, because of one stream
+	misled             // by configuration; nothing succeeds until someone changes it
 )
 
 // codeBlocked is Loki's default answer of a tenant whose ingestion its operator
 // blocked (block_ingestion_status_code): no error for the client, no log kept.
 const codeBlocked = 260
 
-// judge reads Loki's answer to a push. advice is set for misled.
+// judge reads Loki's answer to a push. advice is set for misled, and for
+// streamBusy if waiting alone may not help.
 func judge(code int, header http.Header, body string) (o outcome, advice string) {
 	switch {
 	case code == codeBlocked:
@@ -62,7 +64,15 @@ func judge(code int, header http.Header, body string) (o outcome, advice string)
 
 func judgeClientError(code int, header http.Header, body string) (outcome, string) {
 	switch code {
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests, 499:
+	case http.StatusTooManyRequests:
+		switch {
+		case strings.Contains(body, "maximum active stream limit exceeded"):
+			return streamBusy, "raise limits_config.max_global_streams_per_user in Loki, or take a label away"
+		case strings.Contains(body, "Per stream rate limit exceeded"):
+			return streamBusy, ""
+		}
+		return busy, ""
+	case http.StatusRequestTimeout, http.StatusTooEarly, 499:
 		return busy, ""
 	case http.StatusUnauthorized:
 		if strings.Contains(body, "no org id") {

@@ -2,9 +2,11 @@ package loki
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -135,15 +137,41 @@ func (x *logsExporter) export(ctx context.Context, req xexporterhelper.Request) 
 }
 
 // clear pushes the pieces of a lane in order; those not yet settled stay in it.
-func (x *logsExporter) clear(ctx context.Context, l *lane, t *tally) error {
+// A stream that Loki does not take for now does not hold up the others, but no
+// later piece of it goes before the one that waits.
+func (x *logsExporter) clear(ctx context.Context, l *lane, t *tally) (failed error) {
+	var waiting []piece
+	defer func() { l.todo = append(waiting, l.todo...) }()
 	for len(l.todo) > 0 {
-		next, err := x.try(ctx, l.tenant, l.todo[0], t)
-		if err != nil {
-			return err
+		p := l.todo[0]
+		if waits(waiting, p) {
+			waiting, l.todo = append(waiting, p), l.todo[1:]
+			continue
 		}
-		l.todo = append(next, l.todo[1:]...)
+		next, err := x.try(ctx, l.tenant, p, t)
+		var one *streamError
+		switch {
+		case errors.As(err, &one):
+			waiting, l.todo, failed = append(waiting, p), l.todo[1:], err
+		case err != nil:
+			return err
+		default:
+			l.todo = append(next, l.todo[1:]...)
+		}
 	}
-	return nil
+	return failed
+}
+
+// streamError is Loki's answer that it does not take a push of one stream for now.
+type streamError struct{ cause error }
+
+func (e *streamError) Error() string { return e.cause.Error() }
+func (e *streamError) Unwrap() error { return e.cause }
+
+// waits tells whether an earlier piece of p's stream waits; pieces of several
+// streams never do.
+func waits(waiting []piece, p piece) bool {
+	return len(p.runs) == 1 && slices.ContainsFunc(waiting, func(w piece) bool { return w.runs[0].stream == p.runs[0].stream })
 }
 
 // settle writes a batch's fate to the ledger, once.
@@ -211,6 +239,8 @@ func (x *logsExporter) follow(tenant string, r request, p piece, a answer, t *ta
 		}
 		x.telemetry.bisected()
 		return split(r.runs, p), nil
+	case streamBusy:
+		return x.wait(tenant, r.runs, p, a, advice)
 	case misled:
 		// The advice may quote a header; the code is one of few.
 		x.notices.error("status "+strconv.Itoa(a.code), "Loki refuses every push; logs are kept back until this is changed",
@@ -219,6 +249,20 @@ func (x *logsExporter) follow(tenant string, r request, p piece, a answer, t *ta
 		return nil, fmt.Errorf("push to %s: %s: %w", x.url, advice, a.error())
 	}
 	return nil, a.busy(x.url, time.Now())
+}
+
+// wait keeps back the stream that Loki does not take for now; of several it is
+// first found out which.
+func (x *logsExporter) wait(tenant string, runs []run, p piece, a answer, advice string) ([]piece, error) {
+	if len(runs) > 1 {
+		return x.separate(runs, p), nil
+	}
+	if advice != "" {
+		x.notices.error("stream limit", "Loki takes no more streams; their logs are kept back until this is changed",
+			zap.String("change", advice), zap.String("stream", runs[0].stream.labels), zap.String("tenant", tenant),
+			zap.Int("code", a.code), zap.String("answer", a.brief()))
+	}
+	return nil, &streamError{a.busy(x.url, time.Now())}
 }
 
 // acknowledge notes which streams Loki has; the request's size is shared out

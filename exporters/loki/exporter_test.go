@@ -199,6 +199,37 @@ func TestOneTenantDoesNotHoldUpAnother(t *testing.T) {
 	}
 }
 
+// TestOneStreamDoesNotHoldUpAnother: the others are taken before the one that
+// Loki makes wait, whose lines stay in order.
+func TestOneStreamDoesNotHoldUpAnother(t *testing.T) {
+	var order []string
+	loki := &faultyLoki{fault: func(_ int, w http.ResponseWriter, _ *http.Request, req *push.PushRequest) int {
+		for _, s := range req.Streams {
+			switch entries := s.Entries; {
+			case !strings.Contains(s.Labels, "ns-0"):
+			case len(entries) > 5:
+				return fail(w, http.StatusRequestEntityTooLarge, "")
+			case len(order) < 5:
+				return fail(w, http.StatusTooManyRequests, "maximum active stream limit exceeded when trying to create stream "+s.Labels)
+			}
+			order = append(order, s.Entries[0].Line)
+		}
+		return 0
+	}}
+	h := startExporter(t, loki.start(t))
+	if err := h.ConsumeLogs(t.Context(), logs(6, 10)); err != nil {
+		t.Fatal(err)
+	}
+	loki.wantOnce(t, 60)
+	want := []string{lineOf(10), lineOf(20), lineOf(30), lineOf(40), lineOf(50), lineOf(0), lineOf(5)}
+	if diff := cmp.Diff(want, order); diff != "" {
+		t.Errorf("pushes by first line (-want +got):\n%s", diff)
+	}
+	if n := h.logs.FilterMessageSnippet("takes no more streams").Len(); n != 1 {
+		t.Errorf("logged %d times, want once", n)
+	}
+}
+
 // TestMisconfigurationHoldsLogs: nothing is dropped for what an operator can
 // mend, and the log says what to change.
 func TestMisconfigurationHoldsLogs(t *testing.T) {

@@ -327,27 +327,53 @@ func testHostileRecords(t *testing.T, l *stores.Loki) {
 	}
 }
 
-// testRestart kills Loki while logs flow; all that was acknowledged is there
-// when it is back, and nothing twice.
+// testRestart kills Loki while logs flow: nothing is lost, nothing there twice.
 func testRestart(t *testing.T, l *stores.Loki) {
 	h := startExporter(t, testConfig(l.URL))
+	const batches, perBatch = 60, 50
 	now := time.Now().Add(-time.Minute)
-	consume(t, h, podLogs(now, "restart", line{"before", 0}))
+	var want []string
+	flowing, killed, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	for n := range batches * perBatch {
+		want = append(want, fmt.Sprintf("line %d", n))
+	}
+	go func() {
+		for b := range batches {
+			switch b {
+			case batches / 3:
+				close(flowing)
+			case 2 * batches / 3:
+				<-killed // so that Loki is away for the rest even if it dies slowly
+			}
+			var lines []line
+			for i := range perBatch {
+				n := b*perBatch + i
+				lines = append(lines, line{want[n], -time.Duration(n) * time.Microsecond})
+			}
+			if err := h.ConsumeLogs(t.Context(), podLogs(now, "restart", lines...)); err != nil {
+				done <- fmt.Errorf("batch %d: %w", b, err)
+				return
+			}
+		}
+		done <- nil
+	}()
+	select {
+	case <-flowing:
+	case err := <-done:
+		t.Fatal(err)
+	}
 	if err := l.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan error)
-	go func() {
-		done <- h.ConsumeLogs(t.Context(), podLogs(now, "restart", line{"during", -1}, line{"after", -2}))
-	}()
+	close(killed)
 	if err := l.Restart(); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	wantLines(t, l, `{pod="restart"}`, "before", "during", "after")
-	if got := h.counts(t); got["delivered_items"] != 3 || got["loki_retries"] == 0 {
-		t.Errorf("counters: %v, want 3 delivered after retries", got)
+	wantLines(t, l, `{pod="restart"}`, want...)
+	if got := h.counts(t); got["delivered_items"] != batches*perBatch || got["loki_retries"] == 0 {
+		t.Errorf("counters: %v, want %d delivered after retries", got, batches*perBatch)
 	}
 }
