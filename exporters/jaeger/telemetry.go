@@ -28,7 +28,7 @@ func newTelemetry(mp metric.MeterProvider, component string) (*telemetry, error)
 		metric.WithUnit("{request}")); err != nil {
 		return nil, fmt.Errorf("make counter of requests: %w", err)
 	}
-	if t.duration, err = meter.Float64Histogram("crowsnest_jaeger_request_duration",
+	if t.duration, err = meter.Float64Histogram("crowsnest_jaeger_request_duration_seconds",
 		metric.WithDescription("Time from sending a request to Jaeger to its answer."),
 		metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries(.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10)); err != nil {
