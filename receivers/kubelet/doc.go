@@ -54,7 +54,7 @@
 // A page is nearly the same from scrape to scrape, so a line is first compared
 // with the line that stood there last time, then looked up by its bytes, and
 // only an unknown one goes through Prometheus' parser. A node with 110 pods
-// (13,200 series of cAdvisor, 3.9 MB) takes 11 ms of one core per scrape, the
-// first 42 ms (BenchmarkScrape), and keeps 11 MB of cache (BenchmarkCache) and a
+// (13,200 series of cAdvisor, 3.9 MB) takes about 10 ms of one core per scrape, the
+// first 40 ms (BenchmarkScrape), and keeps 11 MB of cache (BenchmarkCache) and a
 // buffer of the page's size.
 package kubelet

@@ -75,7 +75,7 @@ func requestFailure(err error, timeout time.Duration) *failure {
 	case errors.As(err, &operation) && operation.Op == "dial":
 		return &failure{outcomeConnect, err, "check endpoint and that the kubelet runs and listens there"}
 	}
-	return &failure{outcomeRead, err, ""}
+	return &failure{outcomeRead, err, "the connection broke off; if that goes on, look at the kubelet's log (it may refuse tls.cert_file)"}
 }
 
 // statusFailure explains an answer other than 200. said is the beginning of its body.

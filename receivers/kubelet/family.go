@@ -131,7 +131,7 @@ var suffixes = []struct {
 
 // bind finds where a series belongs by what the page declared so far.
 func (p *page) bind(id labels.Labels) binding {
-	b := binding{page: p, name: id.Get(labels.MetricName)}
+	b := binding{page: p, name: id.Get(model.MetricNameLabel)}
 	exact := p.families[b.name]
 	if exact != nil && exact.declared == p.generation {
 		if exact.kind == model.MetricTypeSummary && b.bounded(id, "quantile") {
@@ -213,7 +213,7 @@ func (b *binding) normal(id labels.Labels) labels.Labels {
 // attach makes the series a member of its family and group.
 func (b binding) attach(s *series) {
 	if b.role != roleNumber {
-		g := b.family.group(string(s.id.BytesWithoutLabels(nil, labels.MetricName, b.label)))
+		g := b.family.group(string(s.id.BytesWithoutLabels(nil, model.MetricNameLabel, b.label)))
 		if g.add(s, b.role, b.bound) {
 			s.group = g
 		} else {

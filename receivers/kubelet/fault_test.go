@@ -39,6 +39,9 @@ func TestWrongNameInCertificate(t *testing.T) {
 func TestClientCertificateIsRefused(t *testing.T) {
 	r := newRig(t, text("a 1\n"), nil)
 	r.server.TLS.ClientAuth = tls.RequireAnyClientCert
+	// In TLS 1.3 the refusal comes after the handshake, and whether the client
+	// still reads it before it sees the connection end is a matter of luck.
+	r.server.TLS.MaxVersion = tls.VersionTLS12
 	r.page(t, "/metrics").scrape(t.Context())
 	r.failed(t, outcomeTLS, "tls.cert_file")
 }

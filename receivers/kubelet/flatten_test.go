@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -89,7 +90,7 @@ func flatten(metrics pmetric.MetricSlice) []string {
 type flattener struct{ lines []string }
 
 func (f *flattener) line(name string, attrs pcommon.Map, label, bound string, stale bool, v float64, at pcommon.Timestamp) {
-	b := labels.NewBuilder(labels.EmptyLabels()).Set(labels.MetricName, name)
+	b := labels.NewBuilder(labels.EmptyLabels()).Set(model.MetricNameLabel, name)
 	for k, v := range attrs.All() {
 		b.Set(k, v.Str())
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/labels"
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -154,7 +155,7 @@ func (p *page) put(to pmetric.NumberDataPointSlice, s *series) pmetric.NumberDat
 func attributes(to pcommon.Map, s *series, without string) {
 	to.EnsureCapacity(s.labels)
 	s.id.Range(func(l labels.Label) {
-		if l.Name != labels.MetricName && l.Name != without {
+		if l.Name != model.MetricNameLabel && l.Name != without {
 			to.PutStr(l.Name, l.Value)
 		}
 	})
@@ -171,7 +172,7 @@ func (p *page) intern(raw []byte, id labels.Labels) (*series, error) {
 		return nil, fmt.Errorf("label %q is there twice", name)
 	}
 	id = id.WithoutEmpty()
-	if id.Get(labels.MetricName) == "" {
+	if id.Get(model.MetricNameLabel) == "" {
 		return nil, errors.New("series has no name")
 	}
 	b := p.bind(id)

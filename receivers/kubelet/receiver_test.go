@@ -58,6 +58,7 @@ func TestKubeletGoesDown(t *testing.T) {
 	e := r.page(t, "/metrics/resource")
 	e.scrape(t.Context())
 	before, _ := r.sink.last(t)
+	e.fetcher.client.CloseIdleConnections() // what a request meets on one that breaks is a matter of luck
 	r.server.Close()
 	e.scrape(t.Context())
 	r.failed(t, outcomeConnect, "endpoint")
