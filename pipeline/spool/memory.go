@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 )
 
 // memory is the medium without a directory. The queue calls it under its lock.
@@ -43,7 +44,10 @@ type memoryFile struct{ data []byte }
 
 func (f *memoryFile) WriteAt(p []byte, offset int64) (int, error) {
 	if end := int(offset) + len(p); end > len(f.data) {
-		f.data = append(f.data, make([]byte, end-len(f.data))...)
+		if end > cap(f.data) { // doubled: append alone grows by a quarter and copies more
+			f.data = slices.Grow(f.data, max(end, 2*cap(f.data))-len(f.data))
+		}
+		f.data = f.data[:end]
 	}
 	return copy(f.data[offset:], p), nil
 }
