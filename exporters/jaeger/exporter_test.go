@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -337,6 +338,27 @@ func TestConfig(t *testing.T) {
 	bad(func(c *Config) { c.Protocol = "thrift" }, `protocol is "thrift"`)
 	bad(func(c *Config) { c.Timeout = 0 }, "timeout is 0s")
 	bad(func(c *Config) { c.RetryConfig.Enabled = false }, "retry_on_failure::enabled is false")
+}
+
+func TestConfigKeys(t *testing.T) {
+	cfg := defaultConfig()
+	err := confmap.NewFromStringMap(map[string]any{
+		"endpoint": "jaeger:14250", "protocol": "api_v2", "timeout": "3s", "compression": "gzip",
+		"tls":              map[string]any{"insecure": true},
+		"retry_on_failure": map[string]any{"max_interval": "40s"},
+	}).Unmarshal(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := cfg.(*Config)
+	if got.ClientConfig.Endpoint != "jaeger:14250" || got.Protocol != protocolAPIv2 || got.Timeout != 3*time.Second ||
+		got.ClientConfig.Compression != "gzip" || !got.ClientConfig.TLS.Insecure ||
+		got.RetryConfig.MaxInterval != 40*time.Second || !got.RetryConfig.Enabled || got.RetryConfig.MaxElapsedTime != 0 {
+		t.Errorf("got %+v", got)
+	}
+	if err := confmap.Validate(cfg); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestTransportErrorsAreRetried(t *testing.T) {
