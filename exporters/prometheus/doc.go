@@ -56,7 +56,9 @@
 // Every series is kept once, with its last value, for the page and for stale
 // markers: about 1.2 kB for a cAdvisor series, bounded by max_bytes. Beyond the
 // bound, remote write goes on without stale markers for the series that found no
-// place, and a page alone drops them, counted as series_limit.
+// place, and a page alone drops them, counted as series_limit. To find refused
+// data points takes about two requests for each: a node's page of 13,000 series
+// that Prometheus refuses whole costs five seconds, one that it takes 60 ms.
 //
 // # Ledger
 //

@@ -147,6 +147,32 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	f(func() string { return "soon" }, 0)
 }
 
+// endless is a body without an end.
+type endless struct{ read int }
+
+func (e *endless) Read(b []byte) (int, error) {
+	e.read += len(b)
+	return len(b), nil
+}
+
+func (e *endless) Close() error { return nil }
+
+func TestAnswerIsReadWithinABound(t *testing.T) {
+	body := &endless{}
+	w := writerOver(t, func(*http.Request) (*http.Response, error) {
+		r := reply(http.StatusBadRequest)
+		r.Body = body
+		return r, nil
+	})
+	points := translate(metrics(gauge(1, 5)), 0).points
+	if err := w.write(t.Context(), points, nil); err != nil {
+		t.Fatal(err)
+	}
+	if points[0].refused == "" || body.read > 2*maxAnswerBytes {
+		t.Errorf("refused %q after %d bytes", points[0].refused, body.read)
+	}
+}
+
 func TestBackoffGrowsToItsBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var at []time.Time
