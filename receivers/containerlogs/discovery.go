@@ -40,6 +40,7 @@ type discovery struct {
 	failed    atomic.Bool   // something could not be read in this scan
 	openFiles atomic.Int64
 	maxOpen   int64
+	maxPinned int64 // bytes
 }
 
 func (d *discovery) init() {
@@ -48,7 +49,7 @@ func (d *discovery) init() {
 	d.tails = map[*tail]struct{}{}
 	d.dirty = map[*dir]struct{}{}
 	d.kick = make(chan struct{}, 1)
-	d.maxOpen = openFileLimit()
+	d.maxOpen, d.maxPinned = openFileLimit(), maxPinnedBytes
 	if d.watch != nil {
 		d.watch.onDir = d.markDirty
 		d.watch.onTail = d.sched.wake
@@ -100,7 +101,7 @@ func (d *discovery) scan(now time.Time) {
 		lag += r.lag
 		pinned += r.pinned
 		d.act(t, r)
-		if pinned > maxPinnedBytes {
+		if pinned > d.maxPinned {
 			t.unpin(d)
 			pinned -= r.pinned
 		}

@@ -1,12 +1,16 @@
 package containerlogs
 
 import (
+	"errors"
 	"os"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
@@ -49,6 +53,17 @@ func TestUnterminatedLineOfRotatedFile(t *testing.T) {
 	if got := p.counter("malformed_lines", attribute.String("reason", string(faultUnterminated))); got != 1 {
 		t.Errorf("unterminated = %d, want 1", got)
 	}
+}
+
+func TestLongUnterminatedLineOfRotatedFile(t *testing.T) {
+	n := newNode(t)
+	n.cfg.MaxLineBytes = 2000
+	n.write("0.log", cri("P", "begin ")+stamp+" stdout F "+strings.Repeat("x", chunkBytes*2))
+	n.rename("0.log", "0.log.20261123-045752")
+	n.write("0.log", lines("b", 0, 1))
+	s := &sink{}
+	n.start(s)
+	s.expect(t, []string{("begin " + strings.Repeat("x", 2000))[:2000], "b-0"})
 }
 
 func TestPartialLineOfDeletedPodIsDelivered(t *testing.T) {
@@ -104,6 +119,34 @@ func TestLossIsCounted(t *testing.T) {
 	})
 	n.remove("0.log")
 	eventually(t, "loss counted", func() bool { return p.counter("lost") == int64(len(lines("a", 3, 2))) })
+}
+
+// TestDeletedFilesPinLittleDisk deletes a backlog that cannot be delivered.
+func TestDeletedFilesPinLittleDisk(t *testing.T) {
+	n := newNode(t)
+	var down atomic.Bool
+	s := &sink{answer: func(plog.Logs) error {
+		if down.Load() {
+			return errors.New("store is down")
+		}
+		return nil
+	}}
+	n.write("0.log", lines("a", 0, 1))
+	p := n.start(s)
+	s.expect(t, wantLines("a", 0, 1))
+	down.Store(true)
+	n.write("0.log", lines("a", 1, 1))
+	eventually(t, "delivery blocked", func() bool { return p.counter("retries") > 0 })
+	p.discovery.snapshot()[0].mu.Lock() // a scan takes it before it reads the bound
+	p.discovery.maxPinned = 1000
+	p.discovery.snapshot()[0].mu.Unlock()
+	n.write("0.log", lines("a", 2, 1000))
+	n.rename("0.log", "0.log.20261123-045752")
+	n.write("0.log", lines("b", 0, 1))
+	n.remove("0.log.20261123-045752")
+	eventually(t, "loss counted", func() bool { return p.counter("lost") == int64(len(lines("a", 2, 1000))) })
+	down.Store(false)
+	s.expect(t, []string{"a-0", "a-1", "b-0"})
 }
 
 // pods is an extension that keeps a real cache.

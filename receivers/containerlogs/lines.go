@@ -166,7 +166,13 @@ func (r *lineReader) flushAll() {
 // unterminated takes the end of a file that will not grow any more and does
 // not end with a newline.
 func (r *lineReader) unterminated(chunk []byte, at position) {
-	if len(chunk) == 0 || r.state.long.active {
+	if long := &r.state.long; long.active { // chunk was skipped with the rest of it
+		long.active = false
+		if long.last {
+			r.flush(long.stream)
+		}
+	}
+	if len(chunk) == 0 {
 		return
 	}
 	r.tally.lines++
@@ -189,6 +195,7 @@ func (r *lineReader) malformed(body string, size int64, f fault) {
 // is the beginning.
 func (r *lineReader) record(body string, size, unixNano int64, s stream, valid bool) plog.LogRecord {
 	lr := r.records.AppendEmpty()
+	body = body[:min(len(body), r.keep())] // however the line came here
 	if !valid && !utf8.ValidString(body) {
 		r.tally.invalidUTF8++
 		body = strings.ToValidUTF8(body, "\uFFFD")

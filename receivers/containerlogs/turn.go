@@ -137,9 +137,10 @@ func (l *lane) atEnd(t *tail, f *logfile, rest []byte) outcome {
 }
 
 // rotatedAway waits for the second look at the end of a file that has a
-// successor.
+// successor. With two successors the writer has long gone on.
 func (l *lane) rotatedAway(t *tail, f *logfile, rest []byte) outcome {
 	switch {
+	case len(t.files) > 2:
 	case f.eofSince.IsZero():
 		f.eofSince = l.now
 		return hot
