@@ -220,6 +220,18 @@ func (q *queue) removeLocked(i int) {
 	}
 }
 
+func (q *queue) openHeadLocked() error {
+	if q.head != nil {
+		return nil
+	}
+	f, err := q.media.open(q.cursor.segment)
+	if err != nil {
+		return err
+	}
+	q.head = f
+	return nil
+}
+
 func (q *queue) closeHeadLocked() {
 	if q.head != nil {
 		_ = q.head.Close() // read only: nothing to lose
@@ -261,12 +273,8 @@ func (q *queue) next(limit int) (run, error) {
 }
 
 func (q *queue) readLocked(limit int) (run, error) {
-	if q.head == nil {
-		f, err := q.media.open(q.cursor.segment)
-		if err != nil {
-			return run{}, err
-		}
-		q.head = f
+	if err := q.openHeadLocked(); err != nil {
+		return run{}, err
 	}
 	left := q.segments[0].bytes - q.cursor.offset
 	if left < headerBytes {
@@ -377,12 +385,8 @@ func (q *queue) stat() stat {
 // oldestLocked is the time of the first entry, zero if it cannot be read; next
 // tells why.
 func (q *queue) oldestLocked() time.Time {
-	if q.head == nil {
-		f, err := q.media.open(q.cursor.segment)
-		if err != nil {
-			return time.Time{}
-		}
-		q.head = f
+	if err := q.openHeadLocked(); err != nil {
+		return time.Time{}
 	}
 	var b [headerBytes]byte
 	if _, err := q.head.ReadAt(b[:], q.cursor.offset); err != nil {
