@@ -100,6 +100,7 @@ func (e *metricsExporter) startRemoteWrite(ctx context.Context, host component.H
 		own.Headers.Set("User-Agent", configopaque.String(fmt.Sprintf("%s/%s (%s/%s)", b.Command, b.Version, runtime.GOOS, runtime.GOARCH)))
 	}
 	// Go keeps two idle connections per host unless told otherwise; each shard wants its own.
+	//lint:ignore SA1019 Unmarshal folds the keepalive section into this field, which ToClient reads
 	own.MaxIdleConnsPerHost = max(own.MaxIdleConnsPerHost, cfg.Shards)
 	client, err := own.ToClient(ctx, host.GetExtensions(), e.set.TelemetrySettings)
 	if err != nil {

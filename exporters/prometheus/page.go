@@ -32,6 +32,7 @@ func newPage(t *table) http.Handler {
 	openMetrics := promhttp.HandlerForTransactional(gatherer{table: t, openMetrics: true}, opts)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+pagePath, func(w http.ResponseWriter, r *http.Request) {
+		//lint:ignore SA1019 promhttp negotiates by this function, and both must come to the same format
 		if expfmt.NegotiateIncludingOpenMetrics(r.Header).FormatType() == expfmt.TypeOpenMetrics {
 			openMetrics.ServeHTTP(w, r)
 			return
