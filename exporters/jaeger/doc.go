@@ -17,8 +17,10 @@
 // What Jaeger does with spans it took is outside this guarantee. Jaeger v1 puts
 // them into a queue in memory and answers at once; when that queue is full
 // (--collector.queue-size, 2000 spans by default) it drops spans and still answers
-// with success: watch its jaeger_collector_spans_dropped_total, and make the
-// queue larger than a burst. Jaeger v2 has no such queue.
+// with success. Measured with v1.62: of 40,000 spans sent at once and answered for,
+// 7,009 were stored; all of them with --collector.queue-size=100000. No answer tells,
+// so set the queue larger than a burst and watch jaeger_collector_spans_dropped_total.
+// Jaeger v2 has no such queue.
 //
 // Requests stay within 4 MiB, the limit of gRPC servers and of Jaeger
 // (--collector.otlp.grpc.max-message-size). A span that alone is larger is
