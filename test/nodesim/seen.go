@@ -10,6 +10,7 @@ import (
 type Bits struct {
 	words []uint64
 	n     uint64
+	low   uint64 // all of 1..low are in the set
 }
 
 // Set adds a number and tells whether it was new.
@@ -163,4 +164,16 @@ func merge(ranges []Range) []Range {
 		merged = append(merged, r)
 	}
 	return merged
+}
+
+// Through is the number up to which every line of a stream was found.
+func (s *Seen) Through(stream string) uint64 {
+	b := s.streams[stream]
+	if b == nil {
+		return 0
+	}
+	for b.Has(b.low + 1) {
+		b.low++
+	}
+	return b.low
 }

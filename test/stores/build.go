@@ -45,11 +45,9 @@ var (
 // BuildAll builds what is not built yet, one after the other.
 func BuildAll(ctx context.Context, progress io.Writer) error {
 	for _, p := range []program{prometheusProgram, lokiProgram, jaegerProgram} {
-		path, err := p.build(ctx, progress)
-		if err != nil {
+		if _, err := p.build(ctx, progress); err != nil {
 			return err
 		}
-		fmt.Fprintf(progress, "stores: %s is at %s\n", p.name, path)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -95,8 +96,10 @@ type Entry struct {
 	Metadata  map[string]string // structured metadata
 }
 
-// lokiQueryLimit is what one query may return (max_entries_limit_per_query).
-const lokiQueryLimit = 5000
+// pageEntries is how many entries Each asks for at once. Loki allows 5,000, but
+// also no more than 4 MiB in an answer between its parts, and it tries for
+// twenty seconds before it says so.
+const pageEntries = 1000
 
 // Query runs a LogQL log query over [start, end) and returns at most limit
 // entries (5,000 is Loki's bound), oldest first.
@@ -138,8 +141,14 @@ func (l *Loki) Each(ctx context.Context, logql string, start, end time.Time, f f
 	// The last page may have cut through entries of one timestamp, so the next
 	// one starts with that timestamp again and leaves out what was seen.
 	seen := map[string]int{}
+	limit := pageEntries
 	for {
-		page, err := l.Query(ctx, logql, start, end, lokiQueryLimit)
+		page, err := l.Query(ctx, logql, start, end, limit)
+		var status *StatusError
+		if limit > 1 && errors.As(err, &status) && strings.Contains(status.Body, "message larger than max") {
+			limit /= 2 // very long lines
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -158,13 +167,13 @@ func (l *Loki) Each(ctx context.Context, logql string, start, end time.Time, f f
 				return err
 			}
 		}
-		if len(page) < lokiQueryLimit {
+		if len(page) < limit {
 			return nil
 		}
 		next := page[len(page)-1].Timestamp
 		if next.Equal(start) {
 			return fmt.Errorf("read entries of %s: %d or more have the timestamp %s; Loki cannot page through them",
-				logql, lokiQueryLimit, start)
+				logql, limit, start)
 		}
 		start = next
 	}

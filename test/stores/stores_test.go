@@ -129,7 +129,7 @@ func TestPrometheusTakesOTLP(t *testing.T) {
 func TestLokiKeepsLinesOverSIGKILL(t *testing.T) {
 	l := TestLoki(t, Options{})
 	// More than a page, with runs of equal timestamps over the page's edge.
-	const lines = lokiQueryLimit + 777
+	const lines = 5*pageEntries + 777
 	start := time.Now().Add(-time.Minute)
 	var b strings.Builder
 	for i := range lines {

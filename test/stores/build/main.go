@@ -17,4 +17,5 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	fmt.Fprintln(os.Stderr, "stores: Prometheus, Loki and Jaeger are built")
 }

@@ -1,0 +1,225 @@
+package system
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/crowsnest-o11y/crowsnest/test/nodesim"
+	"github.com/crowsnest-o11y/crowsnest/test/process"
+)
+
+const (
+	agentName      = "crowsnest-agent"
+	aggregatorName = "crowsnest-aggregator"
+
+	startAttempts = 3
+)
+
+// Program is the agent or the aggregator.
+type Program struct {
+	*process.Process
+	Metrics string // host:port of its own /metrics
+	Health  string // host:port that answers 200 when all components started
+	ZPages  string // host:port of /debug/pipelinez and others
+	PProf   string // host:port of /debug/pprof
+
+	client *http.Client
+}
+
+type agentPorts struct{ otlpGRPC, otlpHTTP, jaegerGRPC, jaegerHTTP, zipkin string }
+
+func newAgentPorts() (agentPorts, error) {
+	p, err := addresses(5)
+	if err != nil {
+		return agentPorts{}, err
+	}
+	return agentPorts{p[0], p[1], p[2], p[3], p[4]}, nil
+}
+
+func addresses(n int) ([]string, error) {
+	ports, err := process.FreePorts(n)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]string, n)
+	for i, p := range ports {
+		all[i] = "127.0.0.1:" + strconv.Itoa(p)
+	}
+	return all, nil
+}
+
+func (s *System) startAggregator(ctx context.Context, o Options) (*Program, error) {
+	for attempt := 1; ; attempt++ {
+		otlp, err := addresses(1)
+		if err != nil {
+			return nil, err
+		}
+		env := append([]string{
+			"CROWSNEST_OTLP_GRPC_ENDPOINT=" + otlp[0],
+			"CROWSNEST_LOKI_ENDPOINT=" + s.Loki.URL,
+			"CROWSNEST_REMOTE_WRITE_ENDPOINT=" + s.Prometheus.URL + "/api/v1/write",
+			"CROWSNEST_JAEGER_ENDPOINT=" + s.Jaeger.OTLPGRPC,
+		}, o.AggregatorEnv...)
+		p, err := s.startProgram(ctx, filepath.Join(o.Bin, aggregatorName), "aggregator", o.AggregatorConfigs, env)
+		var exit *process.ExitError
+		if err != nil && attempt < startAttempts && errors.As(err, &exit) && exit.AddressInUse() {
+			continue
+		}
+		if err == nil {
+			s.otlp = otlp[0]
+		}
+		return p, err
+	}
+}
+
+func (s *System) startAgent(ctx context.Context, o Options, c nodesim.Config, ports agentPorts) (*Program, error) {
+	node := c.NodeName
+	if node == "" {
+		node = "lab-1"
+	}
+	env := []string{
+		"K8S_NODE_NAME=" + node,
+		"K8S_CLUSTER_NAME=" + Cluster,
+		"CROWSNEST_AGGREGATOR_ENDPOINT=" + s.otlp,
+		"CROWSNEST_POD_SOURCE=kubelet",
+		"CROWSNEST_KUBELET_ENDPOINT=" + s.Node.KubeletURL,
+		"CROWSNEST_KUBELET_CA_FILE=" + s.Node.CAFile,
+		"CROWSNEST_TOKEN_FILE=" + s.Node.TokenFile,
+		"CROWSNEST_POD_LOGS=" + s.Node.PodsDir,
+		"CROWSNEST_DATA_DIR=" + filepath.Join(s.Dir, "agent"),
+		"CROWSNEST_OTLP_GRPC_ENDPOINT=" + ports.otlpGRPC,
+		"CROWSNEST_OTLP_HTTP_ENDPOINT=" + ports.otlpHTTP,
+		"CROWSNEST_JAEGER_GRPC_ENDPOINT=" + ports.jaegerGRPC,
+		"CROWSNEST_JAEGER_HTTP_ENDPOINT=" + ports.jaegerHTTP,
+		"CROWSNEST_ZIPKIN_ENDPOINT=" + ports.zipkin,
+	}
+	configs, err := s.agentOverlay(o)
+	if err != nil {
+		return nil, err
+	}
+	return s.startProgram(ctx, filepath.Join(o.Bin, agentName), "agent", configs, append(env, o.AgentEnv...))
+}
+
+// agentOverlay is what a user would lay over the embedded fragments.
+func (s *System) agentOverlay(o Options) ([]string, error) {
+	if o.MetricsInterval == 0 {
+		return o.AgentConfigs, nil
+	}
+	path := filepath.Join(s.Dir, "agent-overlay.yaml")
+	text := fmt.Sprintf("receivers:\n  kubelet:\n    collection_interval: %s\n    timeout: %s\n", o.MetricsInterval, o.MetricsInterval*4/5)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		return nil, fmt.Errorf("write overlay: %w", err)
+	}
+	return append([]string{path}, o.AgentConfigs...), nil
+}
+
+// startProgram runs a program with the three signals' embedded fragments and
+// further configuration over them.
+func (s *System) startProgram(ctx context.Context, path, name string, configs, env []string) (*Program, error) {
+	ports, err := addresses(4)
+	if err != nil {
+		return nil, err
+	}
+	p := &Program{Metrics: ports[0], Health: ports[1], ZPages: ports[2], PProf: ports[3], client: s.client}
+	var args []string
+	for _, signal := range []string{"logs", "metrics", "traces"} {
+		args = append(args, "--config", "embedded:"+name+"/"+signal)
+	}
+	for _, c := range configs {
+		args = append(args, "--config", c)
+	}
+	host, port, _ := strings.Cut(p.Metrics, ":")
+	env = append([]string{
+		"CROWSNEST_HEALTH_ENDPOINT=" + p.Health, "CROWSNEST_ZPAGES_ENDPOINT=" + p.ZPages, "CROWSNEST_PPROF_ENDPOINT=" + p.PProf,
+		"CROWSNEST_METRICS_HOST=" + host, "CROWSNEST_METRICS_PORT=" + port,
+	}, env...)
+	p.Process, err = process.Start(ctx, process.Options{
+		Name: filepath.Base(path), Path: path, Args: args, Env: env,
+		LogPath: filepath.Join(s.Dir, filepath.Base(path)+".log"),
+		Ready:   p.ready,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Program) ready(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.Health+"/", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := p.client.Do(req)
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("health is HTTP %d", resp.StatusCode)
+	}
+	return nil
+}
+
+// Balance is a program's ledger of one signal, in log records, data points or
+// spans; at rest Received = Delivered + Queued + Dropped.
+type Balance struct {
+	Received, Delivered, Queued, Dropped int64
+	Reasons                              map[string]int64 // of Dropped
+}
+
+// Even tells whether every item is accounted for.
+func (b Balance) Even() bool { return b.Received == b.Delivered+b.Queued+b.Dropped }
+
+// Ledger reads the program's ledger by signal ("logs", "metrics", "traces").
+func (p *Program) Ledger(ctx context.Context) (map[string]Balance, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.Metrics+"/metrics", nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := p.client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("read ledger: %w", err)
+	}
+	defer resp.Body.Close()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(resp.Body)
+	if err != nil {
+		return nil, fmt.Errorf("parse ledger: %w", err)
+	}
+	if families["crowsnest_received_items_total"] == nil {
+		return nil, fmt.Errorf("read ledger: http://%s/metrics has no crowsnest_received_items_total", p.Metrics)
+	}
+	ledger := map[string]Balance{}
+	for name, add := range map[string]func(*Balance, int64, string){
+		"crowsnest_received_items_total":  func(b *Balance, n int64, _ string) { b.Received += n },
+		"crowsnest_delivered_items_total": func(b *Balance, n int64, _ string) { b.Delivered += n },
+		"crowsnest_queued_items":          func(b *Balance, n int64, _ string) { b.Queued += n },
+		"crowsnest_dropped_items_total": func(b *Balance, n int64, reason string) {
+			b.Dropped += n
+			b.Reasons[reason] += n
+		},
+	} {
+		for _, m := range families[name].GetMetric() {
+			labels := map[string]string{}
+			for _, l := range m.GetLabel() {
+				labels[l.GetName()] = l.GetValue()
+			}
+			b := ledger[labels["signal"]]
+			if b.Reasons == nil {
+				b.Reasons = map[string]int64{}
+			}
+			add(&b, int64(m.GetCounter().GetValue()+m.GetGauge().GetValue()), labels["reason"])
+			ledger[labels["signal"]] = b
+		}
+	}
+	return ledger, nil
+}
