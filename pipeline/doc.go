@@ -1,0 +1,50 @@
+// Package pipeline assembles the two programs and is the map of the system.
+//
+// # Flow
+//
+//	node ──────────────────────────────────────────────┐
+//	 /var/log/pods ──► receivers/containerlogs ─┐      │
+//	 kubelet :10250 ─► receivers/kubelet ───────┼► kubeattrs ─► spool ─► otlp ══╗
+//	 apps' OTLP, Jaeger, Zipkin ► upstream ─────┘      │  (not logs)            ║
+//	                                  ▲                │                        ║
+//	           kubepods: pods of this node             │   crowsnest-aggregator ▼
+//	                                                   │          otlp receiver
+//	                                                   │   ┌───────────┼────────────┐
+//	                                                   │ exporters/  exporters/  exporters/
+//	                                                   │   loki      prometheus    jaeger
+//
+// Both programs are OpenTelemetry Collector distributions: agent.go and
+// aggregator.go list the components that each links, the YAML files in agent/
+// and aggregator/ are their default configurations, one file for each signal,
+// served as embedded:<program>/<signal> (embedded.go). run.go is the command
+// line and its exit codes.
+//
+// # Who owns the data, hop by hop
+//
+// A call to ConsumeLogs, ConsumeMetrics or ConsumeTraces that returns nil means
+// that the next hop owns the data durably; an error that is not permanent means
+// that the caller still owns it.
+//
+//   - Logs: the log file owns them until the store has them. containerlogs
+//     stores an offset after ConsumeLogs returned nil, the agent's OTLP exporter
+//     returns after the aggregator answered, the aggregator's OTLP receiver
+//     answers after exporters/loki returned, and that returns after Loki's 2xx.
+//     Nothing in between queues.
+//   - Metrics and traces: the sender owns them until the agent's spool took
+//     them; the spool until the aggregator answered; the aggregator answers
+//     after Prometheus or Jaeger did. Only the spool queues.
+//   - kill -9 anywhere repeats what was not acknowledged and loses nothing that
+//     was. Loki drops exact duplicates; Prometheus ignores a sample it has;
+//     Jaeger may show a span twice.
+//
+// # The ledger
+//
+// account.go wraps every receiver (received) and every upstream exporter
+// (delivered, dropped); our own exporters and the spool keep their accounts
+// themselves. Package ledger says what must add up.
+//
+// # Dependency direction
+//
+// cmd → pipeline → {receivers/*, exporters/*, pipeline/*} → {kubemeta, ledger} →
+// libraries; never sideways, never up. The test in the module's root asserts it.
+package pipeline

@@ -1,0 +1,110 @@
+package pipeline
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/pprofextension"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/exporter/debugexporter"
+	"go.opentelemetry.io/collector/extension"
+	"go.opentelemetry.io/collector/extension/zpagesextension"
+	"go.opentelemetry.io/collector/otelcol"
+	"go.opentelemetry.io/collector/processor"
+	"go.opentelemetry.io/collector/processor/memorylimiterprocessor"
+	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/collector/receiver/otlpreceiver"
+	"go.opentelemetry.io/collector/service/telemetry/otelconftelemetry"
+)
+
+// Program is one of the two programs: its name, the components it links and
+// the configuration it runs when it is given none.
+type Program struct {
+	// Name is the command's name, such as "crowsnest-agent".
+	Name string
+	// Description is one line for --help.
+	Description string
+	// Defaults are the configuration URIs used when no --config is given.
+	Defaults []string
+
+	receivers  []receiver.Factory
+	processors []processor.Factory
+	// exporters keep their own account in the ledger.
+	exporters []exporter.Factory
+	// upstream exporters know nothing of the ledger: account.go keeps it for them.
+	upstreamExporters []exporter.Factory
+	extensions        []extension.Factory
+}
+
+// shared returns a program with the components that both have.
+func shared(name, description string) Program {
+	return Program{
+		Name:        name,
+		Description: description,
+		receivers:   []receiver.Factory{otlpreceiver.NewFactory()},
+		processors:  []processor.Factory{memorylimiterprocessor.NewFactory()},
+		upstreamExporters: []exporter.Factory{
+			debugexporter.NewFactory(),
+		},
+		extensions: []extension.Factory{
+			healthcheckextension.NewFactory(),
+			pprofextension.NewFactory(),
+			zpagesextension.NewFactory(),
+		},
+	}
+}
+
+// factories makes the collector's view of the component lists, with the
+// ledger wrapped round what enters and what upstream exporters deliver.
+func (p Program) factories() (otelcol.Factories, error) {
+	receivers, err := otelcol.MakeFactoryMap(p.receivers...)
+	if err != nil {
+		return otelcol.Factories{}, fmt.Errorf("list receivers of %s: %w", p.Name, err)
+	}
+	for t, f := range receivers {
+		receivers[t] = newAccountedReceiver(f)
+	}
+	exporters, err := otelcol.MakeFactoryMap(slices.Concat(p.exporters, p.upstreamExporters)...)
+	if err != nil {
+		return otelcol.Factories{}, fmt.Errorf("list exporters of %s: %w", p.Name, err)
+	}
+	upstream, err := otelcol.MakeFactoryMap(p.upstreamExporters...)
+	if err != nil {
+		return otelcol.Factories{}, fmt.Errorf("list upstream exporters of %s: %w", p.Name, err)
+	}
+	for t, f := range upstream {
+		exporters[t] = accountedExporter{f}
+	}
+	processors, err := otelcol.MakeFactoryMap(p.processors...)
+	if err != nil {
+		return otelcol.Factories{}, fmt.Errorf("list processors of %s: %w", p.Name, err)
+	}
+	extensions, err := otelcol.MakeFactoryMap(p.extensions...)
+	if err != nil {
+		return otelcol.Factories{}, fmt.Errorf("list extensions of %s: %w", p.Name, err)
+	}
+	return otelcol.Factories{
+		Receivers:        receivers,
+		Processors:       processors,
+		Exporters:        exporters,
+		Extensions:       extensions,
+		Telemetry:        otelconftelemetry.NewFactory(),
+		ReceiverModules:  modules(receivers),
+		ProcessorModules: modules(processors),
+		ExporterModules:  modules(exporters),
+		ExtensionModules: modules(extensions),
+	}, nil
+}
+
+// modules names this program as the module of every component: they are
+// linked at the versions of its go.mod, which `go version -m` shows.
+func modules[F any](factories map[component.Type]F) map[component.Type]string {
+	names := make(map[component.Type]string, len(factories))
+	for t := range maps.Keys(factories) {
+		names[t] = Module + " " + Version
+	}
+	return names
+}
