@@ -19,6 +19,7 @@ var captures embed.FS
 // container, with limits and probes.
 const (
 	patternPod       = "web-7c58db8d8d-kd9cs"
+	patternUID       = "540f5235-a1f0-4a99-a26f-06be737bf0ce"
 	patternContainer = "web"
 )
 
@@ -182,7 +183,8 @@ func (p *Pod) rewrite(labels string, c *Container) string {
 		return `id="` + path + `"`
 	})
 	labels = nameLabel.ReplaceAllString(labels, `name="`+id+`"`)
-	pairs := []string{`pod="` + patternPod + `"`, `pod="` + p.Name + `"`, `namespace="shop"`, `namespace="` + p.Namespace + `"`}
+	pairs := []string{`pod="` + patternPod + `"`, `pod="` + p.Name + `"`, patternUID, p.UID,
+		`namespace="shop"`, `namespace="` + p.Namespace + `"`}
 	if c != nil {
 		pairs = append(pairs, `container="`+patternContainer+`"`, `container="`+c.Name+`"`,
 			`image="lab.local/labtool:1"`, `image="`+c.Image+`"`)

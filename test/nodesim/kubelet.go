@@ -115,6 +115,7 @@ func (k *kubelet) guard(next http.Handler) http.Handler {
 		case Disconnect:
 			w.Header().Set("Content-Length", "1000000")
 			_, _ = io.WriteString(w, "# HELP ")
+			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler)
 		default:
 			next.ServeHTTP(w, r)
