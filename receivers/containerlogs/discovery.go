@@ -139,14 +139,11 @@ func (d *discovery) act(t *tail, r finding) {
 // begin takes a tail on: it is read at once, or when its pod is known. One
 // that was taken on before looks for what is new.
 func (d *discovery) begin(t *tail) {
-	d.mu.Lock()
-	_, known := d.tails[t]
-	d.tails[t] = struct{}{}
-	d.mu.Unlock()
-	if known {
+	if t.begun {
 		d.act(t, finding{wake: true})
 		return
 	}
+	t.begun = true
 	if d.admit != nil && !d.admit(t) {
 		d.unadmitted[t] = time.Now()
 		return

@@ -2,6 +2,7 @@ package containerlogs
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,7 +78,8 @@ func (r *logsReceiver) Start(_ context.Context, host component.Host) error {
 	r.loadOffsets()
 	r.discovery.init()
 	if err := r.tel.observe(r.set.MeterProvider, &r.discovery.openFiles); err != nil {
-		return err
+		r.discovery.watch.close()
+		return fmt.Errorf("register gauges: %w", err)
 	}
 	r.run()
 	return nil
@@ -118,9 +120,7 @@ func (r *logsReceiver) run() {
 	r.stop = func() {
 		stop()
 		r.sched.close()
-		if watch != nil {
-			watch.close()
-		}
+		watch.close()
 	}
 	r.abandon = abandon
 	r.work.Go(func() { r.discovery.run(ctx) })

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -55,7 +57,11 @@ func (s *randomSchedule) boot() {
 		}
 		return nil
 	}
+	s.cfg.ScanInterval = time.Duration(10+s.rnd.IntN(200)) * time.Millisecond
 	s.program = s.start(s.sink)
+	if s.rnd.IntN(3) == 0 {
+		s.program.discovery.watch.close() // scans must find everything too
+	}
 }
 
 func (s *randomSchedule) play(steps int) {
@@ -67,8 +73,10 @@ func (s *randomSchedule) play(steps int) {
 			s.rotate()
 		case n < 32:
 			s.compressOne()
-		case n < 38:
+		case n < 37:
 			s.settle()
+		case n == 37:
+			s.deleteDelivered()
 		case n == 38:
 			s.program.kill()
 			s.boot()
@@ -151,6 +159,46 @@ func (s *randomSchedule) compressOne() {
 		s.compress(s.plain[0])
 		s.plain = s.plain[1:]
 	}
+}
+
+// deleteDelivered deletes the compressed files, as kubelet does, once they are
+// delivered and the offsets file says so: else a kill would have to send lines
+// again whose beginning no longer exists.
+func (s *randomSchedule) deleteDelivered() {
+	for i := range s.rest {
+		s.finishLine(i)
+	}
+	s.settleAll()
+	eventually(s.t, "offsets saved", s.allSaved)
+	paths, err := filepath.Glob(s.path("*.gz"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, path := range paths {
+		s.remove(filepath.Base(path))
+	}
+}
+
+// allSaved says whether the offsets file holds the end of every file.
+func (s *randomSchedule) allSaved() bool {
+	stored, _, err := s.program.store.read()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	saved, offsets := true, map[string]int64{}
+	for _, e := range stored {
+		offsets[filepath.Base(e.path)] = e.offset
+	}
+	for _, tail := range s.program.discovery.snapshot() {
+		tail.mu.Lock()
+		for _, f := range slices.Concat(tail.files, tail.done) {
+			if !f.gone && offsets[f.name.String()] != f.read {
+				saved = false
+			}
+		}
+		tail.mu.Unlock()
+	}
+	return saved
 }
 
 // settle waits until something more was delivered, if there is anything.

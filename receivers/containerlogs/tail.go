@@ -36,7 +36,8 @@ type tail struct {
 	flushNow bool // nothing will continue the pending lines
 	gone     bool // the directory vanished
 
-	container *dir // the discovery's
+	container *dir // the discovery's, as is begun: lanes may read the tail
+	begun     bool
 
 	schedule // guarded by the scheduler
 }

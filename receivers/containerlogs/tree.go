@@ -176,6 +176,7 @@ func (d *discovery) newTail(x *dir, restart int) *tail {
 	defer d.mu.Unlock()
 	t.stored = d.stored[key]
 	delete(d.stored, key)
+	d.tails[t] = struct{}{}
 	return t
 }
 

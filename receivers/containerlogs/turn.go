@@ -157,6 +157,7 @@ func (l *lane) next(t *tail, f *logfile, rest []byte) outcome {
 	f.seen = f.read
 	l.lines.tally.bytes += int64(len(rest))
 	t.finish(&l.r.discovery)
+	l.r.changed.Store(true) // done, and under its new name
 	l.r.tel.rotations.add("followed")
 	if len(t.files) > 0 {
 		return more

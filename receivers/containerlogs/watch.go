@@ -104,7 +104,11 @@ func (w *watcher) event(wd int32, mask uint32) {
 	}
 }
 
+// close ends run. It does nothing for a receiver without watcher.
 func (w *watcher) close() {
+	if w == nil {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.closed {
