@@ -76,9 +76,9 @@ func (t *table) clock() string {
 // look asks the stores; one that does not answer says so in its row.
 func (t *table) look(ctx context.Context) [][2]string {
 	s := t.system
-	written := s.Node.Written()
-	logs := fmt.Sprintf("%d lines written", written)
-	if found, newest, err := s.FoundLines(ctx); err != nil {
+	found, newest, err := s.FoundLines(ctx)
+	logs := fmt.Sprintf("%d lines written", s.Node.Written())
+	if err != nil {
 		logs += ", Loki: " + short(err)
 	} else {
 		logs += fmt.Sprintf(", %d found in Loki%s", found, age(newest))

@@ -111,19 +111,24 @@ func (p program) path(ctx context.Context) (string, error) {
 	return filepath.Join(cache, fmt.Sprintf("%s-%x", p.name, hash.Sum(nil)[:8])), nil
 }
 
-// module is the folder with the program's go.mod: beside this file, or, when
-// the caller was built with -trimpath, where the go command finds the project.
+// module is the folder with the program's go.mod.
 func (p program) module(ctx context.Context) (string, error) {
+	root, err := ProjectDir(ctx)
+	return filepath.Join(root, "test", "stores", p.name), err
+}
+
+// ProjectDir is the folder of the project's source: above this file, or, when
+// the caller was built with -trimpath, where the go command finds the module.
+func ProjectDir(ctx context.Context) (string, error) {
 	_, file, _, _ := runtime.Caller(0)
-	dir := filepath.Join(filepath.Dir(file), p.name)
-	if isFile(filepath.Join(dir, "go.mod")) {
-		return dir, nil
+	if root := filepath.Join(filepath.Dir(file), "..", ".."); isFile(filepath.Join(root, "go.mod")) {
+		return root, nil
 	}
 	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/crowsnest-o11y/crowsnest").Output()
 	if err != nil {
 		return "", fmt.Errorf("find the project's source: %w", err)
 	}
-	return filepath.Join(strings.TrimSpace(string(out)), "test", "stores", p.name), nil
+	return strings.TrimSpace(string(out)), nil
 }
 
 func (p program) goCommand(ctx context.Context, module string, args ...string) *exec.Cmd {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"time"
 
@@ -71,8 +70,11 @@ func (s *System) run(ctx context.Context, o Options) error {
 		o.Log = os.Stderr
 	}
 	if o.Bin == "" {
-		_, file, _, _ := runtime.Caller(0)
-		o.Bin = filepath.Join(filepath.Dir(file), "..", "..", "bin")
+		root, err := stores.ProjectDir(ctx)
+		if err != nil {
+			return err
+		}
+		o.Bin = filepath.Join(root, "bin")
 	}
 	for _, name := range []string{agentName, aggregatorName} {
 		if _, err := os.Stat(filepath.Join(o.Bin, name)); err != nil {
