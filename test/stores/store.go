@@ -48,18 +48,18 @@ func startStore(ctx context.Context, p program, o Options, n int, readyPath stri
 	if progress == nil {
 		progress = os.Stderr
 	}
-	path, err := p.build(ctx, progress)
+	path, err := p.Build(ctx, progress)
 	if err != nil {
 		return nil, nil, err
 	}
 	s := &store{dir: o.Dir, client: &http.Client{Transport: &http.Transport{}}}
 	if s.dir == "" {
 		s.remove = true
-		if s.dir, err = os.MkdirTemp("", "crowsnest-"+p.name+"-"); err != nil {
-			return nil, nil, fmt.Errorf("make data folder of %s: %w", p.name, err)
+		if s.dir, err = os.MkdirTemp("", "crowsnest-"+p.Name+"-"); err != nil {
+			return nil, nil, fmt.Errorf("make data folder of %s: %w", p.Name, err)
 		}
 	} else if s.dir, err = filepath.Abs(s.dir); err != nil {
-		return nil, nil, fmt.Errorf("locate data folder of %s: %w", p.name, err)
+		return nil, nil, fmt.Errorf("locate data folder of %s: %w", p.Name, err)
 	}
 	for attempt := 1; ; attempt++ {
 		ports, err := s.launch(ctx, p, path, o.Log, n, readyPath, arguments)
@@ -82,17 +82,17 @@ func (s *store) launch(ctx context.Context, p program, path string, log io.Write
 		return nil, err
 	}
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make data folder of %s: %w", p.name, err)
+		return nil, fmt.Errorf("make data folder of %s: %w", p.Name, err)
 	}
 	args, err := arguments(s.dir, ports)
 	if err != nil {
-		return nil, fmt.Errorf("configure %s: %w", p.name, err)
+		return nil, fmt.Errorf("configure %s: %w", p.Name, err)
 	}
 	s.base = "http://" + loopback(ports[0])
 	s.Process, err = process.Start(ctx, process.Options{
-		Name: p.name, Path: path, Args: args,
+		Name: p.Name, Path: path, Args: args,
 		Env:     p.env,
-		LogPath: filepath.Join(s.dir, p.name+".log"), Mirror: log,
+		LogPath: filepath.Join(s.dir, p.Name+".log"), Mirror: log,
 		Ready: func(ctx context.Context) error { return s.get(ctx, readyPath, nil, nil, nil) },
 	})
 	return ports, err

@@ -1,7 +1,8 @@
-package stores
+package toolchain
 
 import (
 	"bytes"
+	"slices"
 	"sync"
 	"time"
 )
@@ -24,7 +25,8 @@ func (o *buildOutput) Write(b []byte) (int, error) {
 			o.lines++
 		}
 	}
-	o.end = append([]byte(nil), lastLines(append(o.end, b...), buildOutputBytes)...)
+	o.end = append(o.end, b...)
+	o.end = slices.Delete(o.end, 0, max(0, len(o.end)-buildOutputBytes))
 	return len(b), nil
 }
 
@@ -37,7 +39,7 @@ func (o *buildOutput) packages() int {
 func (o *buildOutput) tail() []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.end
+	return slices.Clone(o.end)
 }
 
 // every calls f until stop is called, which waits for a running call.

@@ -1,4 +1,4 @@
-package stores
+package toolchain
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ func (l *lockedBuffer) Write(b []byte) (int, error) {
 }
 
 // smallProgram builds in seconds.
-var smallProgram = program{name: "jaeger", pkg: "cmd/addr2line", flags: []string{"-ldflags", "-s -w"}}
+var smallProgram = Program{Name: "addr2line", Module: "test/tools", Package: "cmd/addr2line", Flags: []string{"-ldflags", "-s -w"}}
 
 func TestConcurrentBuildsBuildOnce(t *testing.T) {
 	t.Setenv("CROWSNEST_CACHE", t.TempDir())
@@ -31,14 +31,14 @@ func TestConcurrentBuildsBuildOnce(t *testing.T) {
 	var builds sync.WaitGroup
 	for range 3 {
 		builds.Go(func() {
-			path, err := smallProgram.build(t.Context(), progress)
+			path, err := smallProgram.Build(t.Context(), progress)
 			if err != nil || !isFile(path) {
 				t.Errorf("build: %q, %v", path, err)
 			}
 		})
 	}
 	builds.Wait()
-	if n := strings.Count(progress.b.String(), "stores: built "); n != 1 {
+	if n := strings.Count(progress.b.String(), "toolchain: built "); n != 1 {
 		t.Errorf("built %d times:\n%s", n, progress.b.String())
 	}
 }
@@ -46,17 +46,17 @@ func TestConcurrentBuildsBuildOnce(t *testing.T) {
 func TestFailedBuildShowsTheCompilersWords(t *testing.T) {
 	t.Setenv("CROWSNEST_CACHE", t.TempDir())
 	p := smallProgram
-	p.pkg = "cmd/nothing-of-this-name"
-	path, err := p.build(t.Context(), &lockedBuffer{})
+	p.Package = "cmd/nothing-of-this-name"
+	path, err := p.Build(t.Context(), &lockedBuffer{})
 	if err == nil || !strings.Contains(err.Error(), "nothing-of-this-name is not in std") {
-		t.Fatalf("build gives %q, %v", path, err)
+		t.Fatalf("Build gives %q, %v", path, err)
 	}
 }
 
 func TestOtherFlagsAreAnotherBuild(t *testing.T) {
 	t.Setenv("CROWSNEST_CACHE", t.TempDir())
 	other := smallProgram
-	other.flags = nil
+	other.Flags = nil
 	a, errA := smallProgram.path(t.Context())
 	b, errB := other.path(t.Context())
 	if err := errors.Join(errA, errB); err != nil || a == b {
@@ -66,14 +66,14 @@ func TestOtherFlagsAreAnotherBuild(t *testing.T) {
 
 func TestWaitForLockEndsWithTheContext(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "lock")
-	unlock, err := lock(t.Context(), file, func() { t.Error("waited for a free lock") })
+	unlock, err := Lock(t.Context(), file, func() { t.Error("waited for a free lock") })
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unlock()
 	ctx, cancel := context.WithCancel(t.Context())
 	// Another open file is another holder, in this program as in others.
-	if _, err := lock(ctx, file, cancel); !errors.Is(err, context.Canceled) {
-		t.Fatalf("lock gives %v, want that the context ended", err)
+	if _, err := Lock(ctx, file, cancel); !errors.Is(err, context.Canceled) {
+		t.Fatalf("Lock gives %v, want that the context ended", err)
 	}
 }
