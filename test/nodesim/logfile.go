@@ -32,6 +32,7 @@ type logFile struct {
 	written  uint64
 	last     time.Time // of the newest record; the next one is later
 	due      bool      // a rotation waits for the next piece of a long line
+	rotation string    // when the latest was, as in the file's name
 	splits   int       // lines cut by a rotation
 	buf      []byte
 }
@@ -100,7 +101,7 @@ func (l *logFile) write(now time.Time, traceID, spanID string) error {
 		text = text[pieceBytes:]
 		if l.due && pieces == 1 {
 			l.splits++
-			if err := l.rotateLatestLocked(now); err != nil {
+			if err := l.rotateLatestLocked(time.Now()); err != nil {
 				return err
 			}
 		}

@@ -33,7 +33,9 @@ const (
 // rotateIfLarge is the kubelet's periodic look at one container.
 func (l *logFile) rotateIfLarge(maxBytes int64, maxFiles int) error {
 	l.mu.Lock()
-	large := l.current != nil && l.size >= maxBytes
+	// Twice in a second would overwrite the first, compressed by now.
+	again := l.rotation == time.Now().Format(rotatedTime)
+	large := l.current != nil && l.size >= maxBytes && !again
 	l.mu.Unlock()
 	if !large {
 		return nil
@@ -188,9 +190,12 @@ func (l *logFile) rotateLatestLocked(now time.Time) error {
 }
 
 func (l *logFile) renameLocked(now time.Time) error {
-	path := l.currentPath() + "." + now.Format(rotatedTime)
-	if _, err := os.Lstat(path); err == nil {
-		return errors.New("two rotations in one second would overwrite " + path)
+	l.rotation = now.Format(rotatedTime)
+	path := l.currentPath() + "." + l.rotation
+	for _, taken := range []string{path, path + compressSuffix} {
+		if _, err := os.Lstat(taken); err == nil {
+			return errors.New("a second rotation would overwrite " + taken)
+		}
 	}
 	if err := os.Rename(l.currentPath(), path); err != nil {
 		return err
