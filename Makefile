@@ -8,7 +8,7 @@ FUZZTIME ?= 20s
 # Static programs; only the race detector needs a C compiler.
 export CGO_ENABLED := 0
 
-.PHONY: build stores demo test unit race e2e lint fuzz bench clean
+.PHONY: build stores demo test unit race lint fuzz bench clean
 
 build: ## both programs, static, into bin/
 	go build -ldflags '$(LDFLAGS)' -o bin/crowsnest-agent ./cmd/agent
@@ -20,16 +20,13 @@ stores: ## build Prometheus, Loki and Jaeger into the user's cache folder, once
 demo: build ## one simulated node to three real stores; DEMO_SECONDS=60 ends by itself
 	go run ./test/demo
 
-test: unit race e2e ## everything: unit tests, fuzz seeds, race detector, end to end on real stores
+test: unit race ## everything: unit and fuzz seeds, end to end on real stores, race detector
 
-unit: build stores
-	go test $(shell go list ./... | grep -v /test/e2e)
+unit: build stores ## includes test/system: the real programs against the real stores
+	go test -timeout 20m ./...
 
 race: stores
-	CGO_ENABLED=1 go test -race $(CONCURRENT)
-
-e2e: build stores
-	go test -count=1 -timeout 30m ./test/e2e/...
+	CGO_ENABLED=1 go test -race -timeout 20m $(CONCURRENT)
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }

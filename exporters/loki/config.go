@@ -9,6 +9,7 @@ import (
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/confighttp"
+	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/config/configretry"
 )
 
@@ -50,7 +51,9 @@ func createDefaultConfig() component.Config {
 	client.Timeout = 30 * time.Second
 	// Every agent's batch is pushed by a goroutine of its own; Go's default of
 	// two idle connections would open and close one per push.
-	client.MaxIdleConnsPerHost = 64
+	keepalive := confighttp.NewDefaultKeepaliveClientConfig()
+	keepalive.MaxIdleConnsPerHost = 64
+	client.Keepalive = configoptional.Some(keepalive)
 	retry := configretry.NewDefaultBackOffConfig()
 	retry.MaxElapsedTime = 0 // the sender's context is the only limit: giving up loses logs
 	return &Config{

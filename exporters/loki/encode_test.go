@@ -147,8 +147,8 @@ func TestEncodeRecord(t *testing.T) {
 func TestEncodeBodyAndTime(t *testing.T) {
 	ld := plog.NewLogs()
 	records := ld.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords()
-	r := records.AppendEmpty() // no body, no time
-	r = records.AppendEmpty()
+	records.AppendEmpty() // no body, no time
+	r := records.AppendEmpty()
 	r.SetObservedTimestamp(pcommon.Timestamp(testNow.Add(time.Second).UnixNano()))
 	r.Body().SetEmptyMap().PutInt("n", 1)
 	r = records.AppendEmpty()

@@ -15,8 +15,8 @@ const (
 	tagMetadata   = 3<<3 | 2 // EntryAdapter.structuredMetadata
 	tagPairName   = 1<<3 | 2 // LabelPairAdapter.name
 	tagPairValue  = 2<<3 | 2 // LabelPairAdapter.value
-	tagTimeSecond = 1<<3 | 0 // google.protobuf.Timestamp.seconds
-	tagTimeNano   = 2<<3 | 0 // google.protobuf.Timestamp.nanos
+	tagTimeSecond = 1 << 3   // google.protobuf.Timestamp.seconds
+	tagTimeNano   = 2 << 3   // google.protobuf.Timestamp.nanos
 )
 
 // beginMessage opens an embedded message and leaves width bytes for its

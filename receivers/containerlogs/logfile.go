@@ -24,7 +24,6 @@ type logfile struct {
 	size  int64 // last seen; 0 for a compressed file
 
 	source source // nil while not held open
-	pinned bool   // deleted, only source keeps its bytes
 
 	read      int64 // first byte not given to the line reader
 	seen      int64 // end of the bytes looked at: read, and an unfinished line

@@ -62,7 +62,7 @@ func (c Config) withDefaults() Config {
 func (c Config) validate() error {
 	var errs []error
 	if c.Dir == "" {
-		errs = append(errs, errors.New("Dir is empty"))
+		errs = append(errs, errors.New("no Dir"))
 	}
 	if c.Pods < minPods || c.Pods > maxPods {
 		errs = append(errs, fmt.Errorf("Pods is %d; must be from %d to %d", c.Pods, minPods, maxPods))
