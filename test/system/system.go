@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -70,11 +71,8 @@ func (s *System) run(ctx context.Context, o Options) error {
 		o.Log = os.Stderr
 	}
 	if o.Bin == "" {
-		root, err := stores.ProjectDir(ctx)
-		if err != nil {
-			return err
-		}
-		o.Bin = filepath.Join(root, "bin")
+		_, file, _, _ := runtime.Caller(0)
+		o.Bin = filepath.Join(filepath.Dir(file), "..", "..", "bin")
 	}
 	for _, name := range []string{agentName, aggregatorName} {
 		if _, err := os.Stat(filepath.Join(o.Bin, name)); err != nil {
