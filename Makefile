@@ -1,6 +1,8 @@
 # Thin on purpose: what a target does is in the programs it calls.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/crowsnest-o11y/crowsnest/pipeline.Version=$(VERSION)
+# What the chart installs unless told otherwise.
+IMAGE_TAG ?= $(shell sed -n 's/^appVersion: *"*\([^"]*\)"*$$/\1/p' deploy/helm/crowsnest/Chart.yaml 2>/dev/null)
 # Packages that start goroutines or share state.
 CONCURRENT := ./ledger/... ./kubemeta/... ./pipeline/... ./receivers/... ./exporters/... ./test/nodesim/...
 FUZZTIME ?= 20s
@@ -8,11 +10,14 @@ FUZZTIME ?= 20s
 # Static programs; only the race detector needs a C compiler.
 export CGO_ENABLED := 0
 
-.PHONY: build stores demo test unit race lint fuzz bench clean
+.PHONY: build images stores demo test unit race lint fuzz bench clean
 
 build: ## both programs, static, into bin/
 	go build -ldflags '$(LDFLAGS)' -o bin/crowsnest-agent ./cmd/agent
 	go build -ldflags '$(LDFLAGS)' -o bin/crowsnest-aggregator ./cmd/aggregator
+
+images: ## both programs' images for amd64 and arm64, as OCI archives in bin/images; needs no container engine
+	go run ./deploy/images -version '$(VERSION)' -tag '$(IMAGE_TAG)'
 
 stores: ## build Prometheus, Loki and Jaeger into the user's cache folder, once
 	go run ./test/stores/build

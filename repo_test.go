@@ -52,6 +52,7 @@ var mayImport = map[string][]string{
 	"component": {"kubemeta", "ledger"}, // pipeline/<noun>
 	"kubemeta":  {},
 	"ledger":    {},
+	"deploy":    {}, // builds the programs, links nothing of them
 }
 
 func layer(importPath string) string {
