@@ -37,6 +37,13 @@ const (
 	jsonSum = `,"sum":"`
 )
 
+// AppendLine formats a JSON line of at least size bytes, without the newline, for
+// real containers whose lines are to be accounted for as the simulated ones are.
+// traceID and spanID are hex, "" for none.
+func AppendLine(b []byte, at time.Time, stream string, seq uint64, traceID, spanID string, size int) []byte {
+	return appendLine(b, jsonLines, line{at: at, stream: stream, seq: seq, traceID: traceID, spanID: spanID, bytes: size})
+}
+
 // appendLine formats a line, without the newline.
 func appendLine(b []byte, f lineFormat, l line) []byte {
 	start := len(b)
