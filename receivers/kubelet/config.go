@@ -16,6 +16,8 @@ type Config struct {
 	// timeout and the other settings of a collector HTTP client. The endpoint's
 	// host and port become the label "instance".
 	//
+	// A timeout of 0, the default, is 10 s, or the interval if that is less.
+	//
 	// Not embedded: its Unmarshal method would become Config's own.
 	Client confighttp.ClientConfig `mapstructure:",squash"`
 
@@ -37,15 +39,21 @@ type Config struct {
 }
 
 func defaultConfig() *Config {
-	client := confighttp.NewDefaultClientConfig()
-	client.Timeout = 10 * time.Second
 	return &Config{
-		Client:             client,
+		Client:             confighttp.NewDefaultClientConfig(),
 		CollectionInterval: 15 * time.Second,
 		Paths:              []string{"/metrics/cadvisor", "/metrics/resource", "/metrics/probes", "/metrics"},
 		MaxBodyBytes:       64 << 20,
 		MaxSeries:          200_000,
 	}
+}
+
+// scrapeTimeout bounds one scrape, which must end before the next begins.
+func (c *Config) scrapeTimeout() time.Duration {
+	if c.Client.Timeout == 0 {
+		return min(10*time.Second, c.CollectionInterval)
+	}
+	return c.Client.Timeout
 }
 
 // Validate names each key that cannot be worked with, its value and the bound.
@@ -54,7 +62,7 @@ func (c *Config) Validate() error {
 	if c.CollectionInterval < 100*time.Millisecond {
 		errs = append(errs, fmt.Errorf("collection_interval: %v is under the least of 100ms", c.CollectionInterval))
 	}
-	if c.Client.Timeout <= 0 || c.Client.Timeout > c.CollectionInterval {
+	if c.Client.Timeout < 0 || c.Client.Timeout > c.CollectionInterval {
 		errs = append(errs, fmt.Errorf("timeout: %v is not between 0 and collection_interval (%v); a scrape must end before the next begins", c.Client.Timeout, c.CollectionInterval))
 	}
 	if c.MaxBodyBytes < 1<<10 || c.MaxBodyBytes > 1<<30 {

@@ -34,7 +34,7 @@ func TestConfigFromYAML(t *testing.T) {
 	if err := cfg.Validate(); err != nil {
 		t.Error(err)
 	}
-	if cfg.Client.Endpoint != "https://10.0.0.1:10250" || cfg.CollectionInterval != 30*time.Second || cfg.Client.Timeout != 10*time.Second ||
+	if cfg.Client.Endpoint != "https://10.0.0.1:10250" || cfg.CollectionInterval != 30*time.Second || cfg.scrapeTimeout() != 10*time.Second ||
 		!cfg.Client.TLS.InsecureSkipVerify || len(cfg.Paths) != 1 || cfg.MaxBodyBytes != 64<<20 || cfg.MaxSeries != 200_000 {
 		t.Errorf("config is %+v", cfg)
 	}
@@ -68,7 +68,7 @@ func TestValidate(t *testing.T) {
 	f("token_file: would be sent unencrypted", func(c *Config) { c.Client.Endpoint, c.TokenFile = "http://10.0.0.1:10255", "/token" })
 	f("collection_interval: 1ms is under the least of 100ms", func(c *Config) { c.CollectionInterval = time.Millisecond })
 	f("timeout: 20s is not between 0 and collection_interval (15s)", func(c *Config) { c.Client.Timeout = 20 * time.Second })
-	f("timeout: 0s", func(c *Config) { c.Client.Timeout = 0 })
+	f("timeout: -1s", func(c *Config) { c.Client.Timeout = -time.Second })
 	f("max_body_bytes: 2 is not between 1024 and", func(c *Config) { c.MaxBodyBytes = 2 })
 	f("max_series: 0 is not between 1 and", func(c *Config) { c.MaxSeries = 0 })
 	f("paths: empty", func(c *Config) { c.Paths = nil })

@@ -95,7 +95,7 @@ func (r *kubeletReceiver) endpoint(base *url.URL, path string, client *http.Clie
 			url:       strings.TrimSuffix(r.cfg.Client.Endpoint, "/") + path,
 			client:    client,
 			tokenFile: r.cfg.TokenFile,
-			timeout:   r.cfg.Client.Timeout,
+			timeout:   r.cfg.scrapeTimeout(),
 			maxBytes:  r.cfg.MaxBodyBytes,
 		},
 		page:       newPage(r.cfg.MaxSeries),

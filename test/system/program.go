@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -102,24 +101,10 @@ func (s *System) startAgent(ctx context.Context, o Options, c nodesim.Config, po
 		"CROWSNEST_JAEGER_HTTP_ENDPOINT=" + ports.jaegerHTTP,
 		"CROWSNEST_ZIPKIN_ENDPOINT=" + ports.zipkin,
 	}
-	configs, err := s.agentOverlay(o)
-	if err != nil {
-		return nil, err
+	if o.MetricsInterval != 0 {
+		env = append(env, "CROWSNEST_METRICS_INTERVAL="+o.MetricsInterval.String())
 	}
-	return s.startProgram(ctx, filepath.Join(o.Bin, agentName), "agent", configs, append(env, o.AgentEnv...))
-}
-
-// agentOverlay is what a user would lay over the embedded fragments.
-func (s *System) agentOverlay(o Options) ([]string, error) {
-	if o.MetricsInterval == 0 {
-		return o.AgentConfigs, nil
-	}
-	path := filepath.Join(s.Dir, "agent-overlay.yaml")
-	text := fmt.Sprintf("receivers:\n  kubelet:\n    collection_interval: %s\n    timeout: %s\n", o.MetricsInterval, o.MetricsInterval*4/5)
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		return nil, fmt.Errorf("write overlay: %w", err)
-	}
-	return append([]string{path}, o.AgentConfigs...), nil
+	return s.startProgram(ctx, filepath.Join(o.Bin, agentName), "agent", o.AgentConfigs, append(env, o.AgentEnv...))
 }
 
 // startProgram runs a program with the three signals' embedded fragments and
