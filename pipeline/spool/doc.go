@@ -17,9 +17,11 @@
 //   - The spool never takes more than max_bytes. At the bound whole segments are
 //     given up, oldest first (an eighth of the spool, at most 8 MiB), except the one
 //     being sent; their items are counted as dropped, reason queue_full.
-//   - What cannot be written (full disk) is refused with an error that asks the
-//     sender to send again, and counted in crowsnest_spool_refused_items. The
-//     spool's old data stay. A sender that cannot keep its data counts them itself.
+//   - What cannot be written (full disk) is counted in crowsnest_spool_refused_items.
+//     If nothing waits it is sent on at once, unspooled; else, or if the next hop
+//     does not take it within 10 s, it is refused with an error that asks the sender
+//     to send again. The spool's old data stay, and what is delivered gives its room
+//     back. A sender that cannot keep its data counts them itself.
 //   - What cannot be read back is skipped, logged with file and offset and counted:
 //     items as dropped, reason corrupt; bytes in crowsnest_spool_corrupt_bytes
 //     where the items are not known. The spool still starts.

@@ -111,9 +111,39 @@ func (q *queue) append(payload []byte, items int) error {
 	if err := q.makeRoomLocked(frameBytes); err != nil {
 		return err
 	}
+	err := q.writeLocked(header, payload, items)
+	if err != nil && q.reclaimLocked() {
+		err = q.writeLocked(header, payload, items)
+	}
+	return err
+}
+
+// idleLocked tells whether nothing waits and nothing is being sent.
+func (q *queue) idleLocked() bool {
+	return !q.inflight && (len(q.segments) == 0 || len(q.segments) == 1 && q.cursor.offset == q.segments[0].bytes)
+}
+
+func (q *queue) idle() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.idleLocked()
+}
+
+// reclaimLocked removes a segment of which everything is delivered. It is kept
+// otherwise, for the next entries, but on a full disk its room is what they need.
+func (q *queue) reclaimLocked() bool {
+	if !q.idleLocked() || len(q.segments) == 0 || q.segments[0].bytes == 0 {
+		return false
+	}
+	q.removeLocked(0)
+	return true
+}
+
+func (q *queue) writeLocked(header [headerBytes]byte, payload []byte, items int) error {
 	if err := q.beginSegmentLocked(); err != nil {
 		return err
 	}
+	frameBytes := headerBytes + int64(len(payload))
 	last := q.segments[len(q.segments)-1]
 	if err := writeFrame(q.tail, header, payload, last.bytes); err != nil {
 		// Give back the room that a part of the frame took. If even that fails

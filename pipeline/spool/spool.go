@@ -28,6 +28,9 @@ const (
 	// the request in flight, and in memory mode for all that is left.
 	shutdownGrace = 5 * time.Second
 
+	// passTimeout bounds a delivery past a spool that cannot be written to.
+	passTimeout = 10 * time.Second
+
 	minRetryDelay = 100 * time.Millisecond
 	maxRetryDelay = 10 * time.Second
 )
@@ -111,7 +114,7 @@ func (s *spool[T]) open() (*queue, error) {
 }
 
 // consume takes data over: nil means that it is in the spool.
-func (s *spool[T]) consume(_ context.Context, data T) error {
+func (s *spool[T]) consume(ctx context.Context, data T) error {
 	items := s.signal.items(data)
 	if items == 0 {
 		return nil
@@ -122,12 +125,15 @@ func (s *spool[T]) consume(_ context.Context, data T) error {
 		return consumererror.NewPermanent(fmt.Errorf("spool %s: marshal: %w", s.signal.name, err))
 	}
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.queue == nil {
+	q := s.queue
+	if q == nil {
+		s.mu.RUnlock()
 		return errNotRunning
 	}
-	if err := s.queue.append(payload, items); err != nil {
-		return s.refuse(items, len(payload), err)
+	err = q.append(payload, items)
+	s.mu.RUnlock()
+	if err != nil {
+		return s.pass(ctx, q, data, s.refusal(items, len(payload), err))
 	}
 	select {
 	case s.wake <- struct{}{}:
@@ -136,7 +142,23 @@ func (s *spool[T]) consume(_ context.Context, data T) error {
 	return nil
 }
 
-func (s *spool[T]) refuse(items, bytes int, err error) error {
+// pass hands data that the disk cannot take to the next consumer, if nothing
+// waits that should come before them: a full disk then costs the protection
+// against outages and not the data.
+func (s *spool[T]) pass(ctx context.Context, q *queue, data T, refusal error) error {
+	if consumererror.IsPermanent(refusal) || !q.idle() {
+		return refusal
+	}
+	ctx, cancel := context.WithTimeout(ctx, passTimeout)
+	defer cancel()
+	if err := s.signal.send(ctx, data); err != nil {
+		return errors.Join(refusal, err)
+	}
+	return nil
+}
+
+// refusal counts and reports an entry that the queue did not take.
+func (s *spool[T]) refusal(items, bytes int, err error) error {
 	err = fmt.Errorf("spool %s: %w", s.signal.name, err)
 	if errors.Is(err, errTooLarge) {
 		s.book.account.Dropped(items, reasonTooLarge)
@@ -149,7 +171,7 @@ func (s *spool[T]) refuse(items, bytes int, err error) error {
 		reason = ledger.ReasonQueueFull
 	}
 	s.book.refused(items, reason)
-	s.book.log.Error("cannot spool data: they go back to their sender, which has to send them again; free the disk or repair it",
+	s.book.log.Error("cannot spool data: they are sent on unspooled if nothing waits, else they go back to their sender; free the disk or repair it",
 		zap.Int("items", items), zap.Error(err))
 	return err
 }

@@ -409,23 +409,39 @@ func TestGauges(t *testing.T) {
 	})
 }
 
-// What was not written is handed back, and the spool goes on when it can.
+// What cannot be written is sent on at once if the next hop takes it, else it
+// is handed back; and the spool goes on when it can.
 func TestFullDisk(t *testing.T) {
+	if !alone(t) {
+		return
+	}
 	path := t.TempDir()
-	r := start(t, &Config{Directory: path}, nil)
+	var down atomic.Bool
+	r := start(t, &Config{Directory: path}, func(context.Context, []string) error {
+		if down.Load() {
+			return errors.New("away")
+		}
+		return nil
+	})
 	lift := limitFiles(t, 20)
-	err := r.send(spans(0, 7))
+	if err := r.send(spans(0, 3)); err != nil {
+		t.Errorf("the next hop is up, and still: %v", err)
+	}
+	r.wantNames(0, 1, 2)
+	r.wantBalance(3, 3, 0, 0)
+	down.Store(true)
+	err := r.send(spans(3, 10))
 	lift()
 	if err == nil || consumererror.IsPermanent(err) || !strings.Contains(err.Error(), path) {
 		t.Errorf("got %v, want an error that names the file and is not permanent", err)
 	}
-	r.want("crowsnest_spool_refused_items", 7, "reason", "write")
-	r.wantBalance(0, 0, 0, 0)
-	if err := r.send(spans(0, 7)); err != nil {
+	r.want("crowsnest_spool_refused_items", 3+7, "reason", "write")
+	r.wantBalance(3, 3, 0, 0)
+	if err := r.send(spans(3, 10)); err != nil {
 		t.Error(err)
 	}
 	r.shutdown()
-	r.want("crowsnest_received_items", 7)
+	r.want("crowsnest_received_items", 10)
 }
 
 func TestUnusableDirectory(t *testing.T) {

@@ -46,7 +46,7 @@ func newBook(mp metric.MeterProvider, log *zap.Logger, signal ledger.Signal, com
 		return nil, err
 	}
 	if b.refusedItems, err = b.meter.Int64Counter("crowsnest_spool_refused_items",
-		metric.WithDescription("Items that could not be stored and were handed back to the sender to send again, by reason."),
+		metric.WithDescription("Items that could not be stored, by reason: they were sent on unspooled or went back to their sender."),
 		metric.WithUnit("{item}")); err != nil {
 		return nil, fmt.Errorf("make counter of refused items: %w", err)
 	}
