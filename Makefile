@@ -22,6 +22,14 @@ images: ## both programs' images for amd64 and arm64, as OCI archives in bin/ima
 test-images: ## images of the stores and of test/workload for a test cluster, into bin/images
 	go run ./test/images
 
+.PHONY: cluster cluster-down
+cluster: ## a real Kubernetes on this machine: .cluster/kubeconfig, .cluster/bin/kubectl and helm; CLUSTER_NODES=2 for two nodes
+	go run ./test/cluster/ctl up
+
+cluster-down: ## end it and make sure that nothing of it is left
+	go run ./test/cluster/ctl down
+	go run ./test/cluster/ctl remains
+
 stores: ## build Prometheus, Loki and Jaeger into the user's cache folder, once
 	go run ./test/stores/build
 
@@ -44,7 +52,7 @@ lint:
 fuzz: ## every fuzz target for FUZZTIME each
 	@go list ./... | while read -r pkg; do \
 		for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
-			echo "== $$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+			echo "== $$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x $$pkg || exit 1; \
 		done; \
 	done
 
