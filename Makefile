@@ -10,7 +10,7 @@ FUZZTIME ?= 20s
 # Static programs; only the race detector needs a C compiler.
 export CGO_ENABLED := 0
 
-.PHONY: build images test-images stores demo test unit race lint fuzz bench clean
+.PHONY: build images cluster-images test-images stores demo test unit race lint fuzz bench clean
 
 build: ## both programs, static, into bin/
 	go build -ldflags '$(LDFLAGS)' -o bin/crowsnest-agent ./cmd/agent
@@ -18,6 +18,10 @@ build: ## both programs, static, into bin/
 
 images: ## both programs' images for amd64 and arm64, as OCI archives in bin/images; needs no container engine
 	go run ./deploy/images -version '$(VERSION)' -tag '$(IMAGE_TAG)'
+	@! test -e .cluster/kubeconfig || $(MAKE) --no-print-directory cluster-images
+
+cluster-images: test-images ## give them and what is below to the cluster of `make cluster`; `make images` does it if there is one
+	go run ./test/cluster/ctl image-import bin/images/*.tar bin/images/stores/*.tar
 
 test-images: ## images of the stores and of test/workload for a test cluster, into bin/images
 	go run ./test/images
