@@ -1,0 +1,116 @@
+package cluster
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// certificateLife is longer than any test's cluster lives.
+const certificateLife = 365 * 24 * time.Hour
+
+// authority signs every certificate of the cluster, those of the kubelets' servers
+// among them; service accounts get its certificate as ca.crt.
+type authority struct {
+	dir         string
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+}
+
+// newAuthority writes ca.crt and ca.key into dir.
+func newAuthority(dir string) (*authority, error) {
+	template := newTemplate("kubernetes", nil)
+	template.IsCA, template.BasicConstraintsValid = true, true
+	template.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature
+	key, err := newKey(filepath.Join(dir, "ca.key"))
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return nil, fmt.Errorf("sign certificate of the authority: %w", err)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("parse certificate of the authority: %w", err)
+	}
+	a := &authority{dir: dir, certificate: certificate, key: key}
+	return a, writePEM(filepath.Join(dir, "ca.crt"), "CERTIFICATE", der)
+}
+
+// issue writes NAME.crt and NAME.key, good for clients and for servers of these
+// names and addresses.
+func (a *authority) issue(name, user, group string, dns []string, addresses ...string) error {
+	var groups []string
+	if group != "" {
+		groups = []string{group}
+	}
+	template := newTemplate(user, groups)
+	template.KeyUsage = x509.KeyUsageDigitalSignature
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}
+	template.DNSNames = dns
+	for _, address := range addresses {
+		template.IPAddresses = append(template.IPAddresses, net.ParseIP(address))
+	}
+	key, err := newKey(filepath.Join(a.dir, name+".key"))
+	if err != nil {
+		return err
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, &key.PublicKey, a.key)
+	if err != nil {
+		return fmt.Errorf("sign certificate of %s: %w", name, err)
+	}
+	return writePEM(filepath.Join(a.dir, name+".crt"), "CERTIFICATE", der)
+}
+
+// newServiceAccountKey writes sa.key and sa.pub, which sign and verify tokens.
+func newServiceAccountKey(dir string) error {
+	key, err := newKey(filepath.Join(dir, "sa.key"))
+	if err != nil {
+		return err
+	}
+	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		return fmt.Errorf("encode public key of service accounts: %w", err)
+	}
+	return writePEM(filepath.Join(dir, "sa.pub"), "PUBLIC KEY", der)
+}
+
+func newTemplate(user string, groups []string) *x509.Certificate {
+	serial, _ := rand.Int(rand.Reader, big.NewInt(1<<62)) // crypto/rand does not fail
+	return &x509.Certificate{
+		SerialNumber: serial,
+		Subject:      pkix.Name{CommonName: user, Organization: groups},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(certificateLife),
+	}
+}
+
+func newKey(path string) (*ecdsa.PrivateKey, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("generate key: %w", err)
+	}
+	der, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("encode key: %w", err)
+	}
+	return key, writePEM(path, "EC PRIVATE KEY", der)
+}
+
+func writePEM(path, kind string, der []byte) error {
+	b := pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		return fmt.Errorf("write key or certificate: %w", err)
+	}
+	return nil
+}

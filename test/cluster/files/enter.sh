@@ -1,0 +1,11 @@
+# Becomes a command in a cgroup: sh -c enter.sh enter CGROUP COMMAND...
+# $HIERARCHIES are the mount points of the cgroup v1 hierarchies.
+set -e
+cgroup=$1
+shift
+for hierarchy in $HIERARCHIES; do
+	mkdir -p "$hierarchy/$cgroup"
+	echo $$ >"$hierarchy/$cgroup/cgroup.procs"
+done
+unset HIERARCHIES
+exec "$@"

@@ -1,0 +1,372 @@
+package cluster
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// native runs the nodes on this machine.
+type native struct {
+	o       Options
+	log     io.Writer
+	net     network
+	state   string
+	nodes   []node
+	paths   []string // of nodePrograms, once built
+	kubectl string   // likewise
+}
+
+func newNative(o Options, log io.Writer) (*native, error) {
+	state, err := o.stateDir()
+	if err != nil {
+		return nil, err
+	}
+	for _, hidden := range []string{"/var/lib/", "/var/log/", "/run/"} {
+		if strings.HasPrefix(state, hidden) {
+			return nil, fmt.Errorf("state of the cluster would be in %s, and nodes have a %s of their own:"+
+				" set CROWSNEST_CACHE to a folder elsewhere", state, hidden)
+		}
+	}
+	m := &native{o: o, log: log, state: state}
+	m.setNodes(o.Nodes)
+	return m, nil
+}
+
+func (m *native) setNodes(count int) {
+	m.o.Nodes, m.net, m.nodes = count, network{number: m.o.Number, nodes: count}, nil
+	for i := 1; i <= count; i++ {
+		name := fmt.Sprintf("node-%d", i)
+		m.nodes = append(m.nodes, node{
+			number: i, name: name, cgroup: m.o.name() + "-" + name, dir: m.path(name), bin: m.path("bin"),
+		})
+	}
+}
+
+func (m *native) path(elements ...string) string {
+	return filepath.Join(append([]string{m.state}, elements...)...)
+}
+
+func (m *native) say(format string, args ...any) {
+	fmt.Fprintf(m.log, "cluster: "+format+"\n", args...)
+}
+
+func (m *native) up(ctx context.Context, kubeconfig string) error {
+	if err := m.prepareMachine(ctx); err != nil {
+		return err
+	}
+	if err := m.build(ctx); err != nil {
+		return err
+	}
+	fingerprint, err := m.fingerprint()
+	if err != nil {
+		return err
+	}
+	begin := time.Now()
+	if old, err := os.ReadFile(m.path("fingerprint")); err == nil && string(old) == fingerprint && m.booted() {
+		err = m.refresh(ctx)
+		if err != nil {
+			return err
+		}
+	} else {
+		if err := m.down(ctx); err != nil {
+			return fmt.Errorf("end what is left of an earlier one: %w", err)
+		}
+		if err := m.create(ctx, fingerprint); err != nil {
+			return err
+		}
+	}
+	if err := m.writeKubeconfig("admin", kubeconfig); err != nil {
+		return err
+	}
+	if err := m.waitReady(ctx, begin); err != nil {
+		return err
+	}
+	m.say("%s is up after %s: export KUBECONFIG=%s", m.o.name(), time.Since(begin).Round(100*time.Millisecond), kubeconfig)
+	return nil
+}
+
+// prepareMachine checks and installs what nodes take from the machine.
+func (m *native) prepareMachine(ctx context.Context) error {
+	if runtime.GOOS != "linux" {
+		return fmt.Errorf("nodes run on Linux, this is %s: install kind and a Docker engine, which are then used instead", runtime.GOOS)
+	}
+	if os.Getuid() != 0 {
+		return errors.New("nodes need root, for namespaces and cgroups: run as root, or install kind and a Docker engine, which are then used instead")
+	}
+	if _, err := hierarchies(); err != nil {
+		return err
+	}
+	return installPackages(ctx, m.log)
+}
+
+func (m *native) attach(context.Context) error {
+	found, err := filepath.Glob(filepath.Join(pathOfCgroups, "pids", m.o.name()+"-node-*"))
+	if err != nil {
+		return err
+	}
+	m.setNodes(len(found))
+	if len(found) == 0 || !m.booted() {
+		return errors.New("it is not up: run make cluster")
+	}
+	return nil
+}
+
+func (m *native) build(ctx context.Context) (err error) {
+	m.paths = make([]string, len(nodePrograms))
+	for i, p := range nodePrograms {
+		if m.paths[i], err = p.Build(ctx, m.log); err != nil {
+			return err
+		}
+	}
+	m.kubectl, err = kubectlProgram.Build(ctx, m.log)
+	return err
+}
+
+// fingerprint says all that a cluster of these options is made from.
+func (m *native) fingerprint() (string, error) {
+	hash := sha256.New()
+	fmt.Fprintf(hash, "%d nodes\n%s\n", m.o.Nodes, strings.Join(m.paths, "\n"))
+	entries, err := fs.ReadDir(files, "files")
+	if err != nil {
+		return "", err
+	}
+	for _, entry := range entries {
+		if entry.Name() == "kubelet.yaml" {
+			continue // a running cluster takes that over
+		}
+		b, err := files.ReadFile("files/" + entry.Name())
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(hash, "%s %d\n%s", entry.Name(), len(b), b)
+	}
+	return fmt.Sprintf("%x", hash.Sum(nil)), nil
+}
+
+// booted tells whether every node has its pid 1.
+func (m *native) booted() bool {
+	for _, n := range m.nodes {
+		if pid, err := n.init(); err != nil || pid == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// create makes a cluster where none is.
+func (m *native) create(ctx context.Context, fingerprint string) error {
+	for _, dir := range []string{"pki", "logs", "bin", "conf"} {
+		if err := os.MkdirAll(m.path(dir), 0o755); err != nil {
+			return fmt.Errorf("make state folder: %w", err)
+		}
+	}
+	for i, p := range nodePrograms {
+		if err := replaceLink(m.paths[i], m.path("bin", p.Name)); err != nil {
+			return fmt.Errorf("link %s: %w", p.Name, err)
+		}
+	}
+	if err := m.certify(); err != nil {
+		return err
+	}
+	if err := m.net.connect(ctx); err != nil {
+		return fmt.Errorf("connect nodes: %w", err)
+	}
+	for _, n := range m.nodes {
+		if err := m.createNode(ctx, n); err != nil {
+			return err
+		}
+	}
+	if err := m.startAll(ctx); err != nil {
+		return err
+	}
+	if err := os.WriteFile(m.path("fingerprint"), []byte(fingerprint), 0o644); err != nil {
+		return fmt.Errorf("record what the cluster is made from: %w", err)
+	}
+	return nil
+}
+
+func (m *native) createNode(ctx context.Context, n node) error {
+	if err := n.boot(ctx, m.path("logs", n.name+".log")); err != nil {
+		return err
+	}
+	pid, err := n.init()
+	if err != nil {
+		return err
+	}
+	if err := m.net.plug(ctx, n.number, pid); err != nil {
+		return fmt.Errorf("connect %s: %w", n.name, err)
+	}
+	return m.configureNode(n)
+}
+
+// certify makes the keys, certificates and kubeconfigs of the control plane, and
+// the keys and certificates of the nodes.
+func (m *native) certify() error {
+	ca, err := newAuthority(m.path("pki"))
+	if err != nil {
+		return err
+	}
+	const masters = "system:masters"
+	errs := []error{
+		newServiceAccountKey(m.path("pki")),
+		ca.issue("apiserver", "kube-apiserver", "", []string{"localhost", "kubernetes", "kubernetes.default",
+			"kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}, m.net.node(1), "127.0.0.1", m.net.service(1)),
+		ca.issue("admin", "admin", masters, nil),
+		ca.issue("apiserver-kubelet", "kube-apiserver-kubelet-client", masters, nil),
+		ca.issue("front-proxy", "front-proxy", "", nil),
+		ca.issue("kube-controller-manager", "system:kube-controller-manager", "", nil),
+		ca.issue("kube-scheduler", "system:kube-scheduler", "", nil),
+		ca.issue("proxy", "system:kube-proxy", "", nil),
+	}
+	for _, n := range m.nodes {
+		errs = append(errs,
+			ca.issue(n.name, "system:node:"+n.name, "system:nodes", nil),
+			// Signed by the cluster's own authority, so that who holds a service
+			// account's ca.crt can verify it.
+			ca.issue(n.name+"-serving", "system:node:"+n.name, "system:nodes", []string{n.name}, m.net.node(n.number)))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return errors.Join(
+		m.writeKubeconfig("admin", m.path("conf", "admin.kubeconfig")),
+		m.writeKubeconfig("kube-controller-manager", m.path("conf", "kube-controller-manager.kubeconfig")),
+		m.writeKubeconfig("kube-scheduler", m.path("conf", "kube-scheduler.kubeconfig")),
+	)
+}
+
+// refresh brings a running cluster to the options' kubelet configuration, and
+// starts daemons that do not run.
+func (m *native) refresh(ctx context.Context) error {
+	for _, n := range m.nodes {
+		changed, err := m.configureKubelet(n)
+		if err != nil {
+			return err
+		}
+		if changed {
+			m.say("restarting kubelet of %s: its configuration changed", n.name)
+			if err := n.signal(ctx, "kubelet", syscall.SIGTERM); err != nil {
+				return err
+			}
+		}
+	}
+	return m.startAll(ctx)
+}
+
+func (m *native) configureKubelet(n node) (changed bool, err error) {
+	return writeConfig("kubelet.yaml", m.settings(n), filepath.Join(n.dir, "conf", "kubelet.yaml"))
+}
+
+// down ends what carries the cluster's name, more nodes than the options have
+// among it.
+func (m *native) down(ctx context.Context) error {
+	found, err := cgroups(m.o.name() + "-")
+	if err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, dir := range found {
+		name := filepath.Base(dir)
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		n := node{name: strings.TrimPrefix(name, m.o.name()+"-"), cgroup: name}
+		if err := n.halt(ctx); err != nil {
+			return err
+		}
+	}
+	if err := m.net.disconnect(ctx); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(m.state); err != nil {
+		return fmt.Errorf("remove state: %w", err)
+	}
+	return nil
+}
+
+func (m *native) remains(ctx context.Context) ([]string, error) {
+	left, err := cgroups(m.o.name() + "-")
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range left {
+		pids, err := processesBelow(dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, pid := range pids {
+			left = append(left, fmt.Sprintf("process %d", pid))
+		}
+	}
+	links, err := m.net.links(ctx)
+	if err != nil {
+		return nil, err
+	}
+	left = append(left, links...)
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, fmt.Errorf("list mounts: %w", err)
+	}
+	for line := range strings.Lines(string(mounts)) {
+		if strings.Contains(line, m.state+"/") {
+			left = append(left, "mount "+strings.TrimSpace(line))
+		}
+	}
+	if _, err := os.Stat(m.state); err == nil {
+		left = append(left, m.state)
+	}
+	return left, nil
+}
+
+// ctr is containerd's own client, for one node.
+func (m *native) ctr(ctx context.Context, n node, args ...string) (*exec.Cmd, error) {
+	pid, err := n.init()
+	if err != nil {
+		return nil, err
+	}
+	// By way of /proc, the node's own files; and short, as a socket's path must be.
+	socket := fmt.Sprintf("/proc/%d/root/run/containerd/containerd.sock", pid)
+	return exec.CommandContext(ctx, m.path("bin", "ctr"), append([]string{"--address", socket, "--namespace", "k8s.io"}, args...)...), nil
+}
+
+func (m *native) ImportImages(ctx context.Context, archives ...string) error {
+	for _, n := range m.nodes {
+		for _, archive := range archives {
+			cmd, err := m.ctr(ctx, n, "images", "import", archive)
+			if err != nil {
+				return err
+			}
+			if err := run(cmd); err != nil {
+				return fmt.Errorf("import %s into %s: %w", archive, n.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (m *native) NodeCommand(ctx context.Context, number int, args ...string) (*exec.Cmd, error) {
+	n, err := m.node(number)
+	if err != nil {
+		return nil, err
+	}
+	return n.command(ctx, "command", args...)
+}
+
+func (m *native) node(number int) (node, error) {
+	if number < 1 || number > len(m.nodes) {
+		return node{}, fmt.Errorf("cluster has nodes 1 to %d, not %d", len(m.nodes), number)
+	}
+	return m.nodes[number-1], nil
+}
