@@ -34,6 +34,13 @@ cluster-down: ## end it and make sure that nothing of it is left
 	go run ./test/cluster/ctl down
 	go run ./test/cluster/ctl remains
 
+.PHONY: chart chart-update
+chart: ## lint the chart, check its renders against schemas and deploy/helm/golden, and all else in test/chart
+	go test -count=1 ./test/chart
+
+chart-update: ## accept the renders as they are and write the chart's README anew
+	go test -count=1 ./test/chart -update
+
 stores: ## build Prometheus, Loki and Jaeger into the user's cache folder, once
 	go run ./test/stores/build
 
