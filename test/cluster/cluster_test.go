@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/crowsnest-o11y/crowsnest/test/cluster"
+	"github.com/crowsnest-o11y/crowsnest/test/toolchain"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -36,7 +37,7 @@ func TestClusterLife(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := life{c: c, o: o}
+	l := &life{c: c, o: o}
 	during := machineNow(t, "crowsnest9")
 	if len(during.links) == len(before.links) || len(during.namespaces) == len(before.namespaces) {
 		t.Fatal("the comparison of before and after does not see the cluster")
@@ -61,19 +62,43 @@ func TestClusterLife(t *testing.T) {
 	})
 }
 
+// TestDownNeedsNoFiles: a cluster whose folder is gone can still be ended.
+func TestDownNeedsNoFiles(t *testing.T) {
+	o := cluster.DefaultOptions()
+	o.Number, o.Dir, o.Backend = 9, t.TempDir(), "native"
+	if _, err := cluster.Up(t.Context(), o, t.Output()); err != nil {
+		t.Error(err)
+	}
+	cache, err := toolchain.Cache()
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := filepath.Join(cache, "cluster9")
+	t.Cleanup(func() { os.RemoveAll(state + ".gone") })
+	if err := os.Rename(state, state+".gone"); err != nil {
+		t.Error(err)
+	}
+	if err := cluster.Down(t.Context(), o, t.Output()); err != nil {
+		t.Error(err)
+	}
+	if left, err := cluster.Remains(t.Context(), o); err != nil || len(left) > 0 {
+		t.Errorf("after down there is still %q (%v)", left, err)
+	}
+}
+
 type life struct {
 	c *cluster.Cluster
 	o cluster.Options
 }
 
-func (l life) nodes(t *testing.T) {
+func (l *life) nodes(t *testing.T) {
 	out := l.kubectl(t, "get", "nodes", "-o", `jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}`)
 	if want := "node-1 True\nnode-2 True\n"; out != want {
 		t.Errorf("nodes are %q, want %q", out, want)
 	}
 }
 
-func (l life) pods(t *testing.T) {
+func (l *life) pods(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "prober")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./prober")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -111,7 +136,7 @@ func (l life) pods(t *testing.T) {
 }
 
 // upAgain changes how logs rotate, which must not touch what runs.
-func (l life) upAgain(t *testing.T) {
+func (l *life) upAgain(t *testing.T) {
 	before := l.kubectl(t, "get", "pods", "-A", "-o", "jsonpath={.items[*].metadata.uid}")
 	l.o.LogMaxSize, l.o.LogMaxFiles, l.o.LogMonitorInterval = "256Ki", 4, 3*time.Second
 	if _, err := cluster.Up(t.Context(), l.o, t.Output()); err != nil {
@@ -126,7 +151,7 @@ func (l life) upAgain(t *testing.T) {
 	}
 }
 
-func (l life) daemons(t *testing.T) {
+func (l *life) daemons(t *testing.T) {
 	if err := l.c.Stop(t.Context(), 1, "kube-apiserver"); err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +188,7 @@ func (l life) daemons(t *testing.T) {
 	l.kubectl(t, "wait", "--for=condition=Ready", "node/node-2", "--timeout=90s")
 }
 
-func (l life) attach(t *testing.T) {
+func (l *life) attach(t *testing.T) {
 	o := l.o
 	o.Nodes = 1 // is looked up
 	c, err := cluster.Attach(t.Context(), o, t.Output())
@@ -179,7 +204,7 @@ func (l life) attach(t *testing.T) {
 	}
 }
 
-func (l life) kubectl(t *testing.T, args ...string) string {
+func (l *life) kubectl(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := l.c.Kubectl(t.Context(), args...)
 	var stderr strings.Builder
@@ -193,7 +218,7 @@ func (l life) kubectl(t *testing.T, args ...string) string {
 }
 
 // tell logs what a person would look at.
-func (l life) tell(t *testing.T) {
+func (l *life) tell(t *testing.T) {
 	for _, args := range [][]string{{"get", "pods", "-A", "-o", "wide"}, {"get", "events", "-A"}} {
 		out, err := l.c.Kubectl(context.Background(), args...).CombinedOutput()
 		t.Logf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)

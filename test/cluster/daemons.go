@@ -183,9 +183,9 @@ func (m *native) daemonNode(number int, daemon string) (node, error) {
 	if err != nil {
 		return n, err
 	}
-	known := slices.Clone(nodeDaemons)
+	known := nodeDaemons
 	if number == 1 {
-		known = append(slices.Clone(controlPlane), nodeDaemons...)
+		known = slices.Concat(controlPlane, nodeDaemons)
 	}
 	if !slices.Contains(known, daemon) {
 		return n, fmt.Errorf("node %d has no daemon %q: want one of %s", number, daemon, strings.Join(known, ", "))
@@ -207,6 +207,7 @@ func (m *native) arguments(n node, daemon string) []string {
 	case "kube-apiserver":
 		return []string{"--etcd-servers=http://127.0.0.1:2379",
 			"--advertise-address=" + m.net.node(1), "--secure-port=6443", "--service-cluster-ip-range=" + m.net.services(),
+			"--shutdown-watch-termination-grace-period=2s", // else a stop waits a minute for the watches
 			"--client-ca-file=" + pki("ca.crt"), "--tls-cert-file=" + pki("apiserver.crt"), "--tls-private-key-file=" + pki("apiserver.key"),
 			"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--allow-privileged=true",
 			"--service-account-issuer=https://kubernetes.default.svc.cluster.local",

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -73,18 +74,8 @@ func (m *native) up(ctx context.Context, kubeconfig string) error {
 		return err
 	}
 	begin := time.Now()
-	if old, err := os.ReadFile(m.path("fingerprint")); err == nil && string(old) == fingerprint && m.booted() {
-		err = m.refresh(ctx)
-		if err != nil {
-			return err
-		}
-	} else {
-		if err := m.down(ctx); err != nil {
-			return fmt.Errorf("end what is left of an earlier one: %w", err)
-		}
-		if err := m.create(ctx, fingerprint); err != nil {
-			return err
-		}
+	if err := m.run(ctx, fingerprint); err != nil {
+		return err
 	}
 	if err := m.writeKubeconfig("admin", kubeconfig); err != nil {
 		return err
@@ -94,6 +85,21 @@ func (m *native) up(ctx context.Context, kubeconfig string) error {
 	}
 	m.say("%s is up after %s: export KUBECONFIG=%s", m.o.name(), time.Since(begin).Round(100*time.Millisecond), kubeconfig)
 	return nil
+}
+
+// run leaves every daemon started.
+func (m *native) run(ctx context.Context, fingerprint string) error {
+	old, err := os.ReadFile(m.path("fingerprint"))
+	if err == nil && string(old) == fingerprint && m.booted() {
+		return m.refresh(ctx)
+	}
+	if err == nil {
+		m.say("making %s anew: it is of other programs or options, or does not run", m.o.name())
+	}
+	if err := m.down(ctx); err != nil {
+		return fmt.Errorf("end what is left of an earlier one: %w", err)
+	}
+	return m.create(ctx, fingerprint)
 }
 
 // prepareMachine checks and installs what nodes take from the machine.
@@ -136,7 +142,12 @@ func (m *native) build(ctx context.Context) (err error) {
 // fingerprint says all that a cluster of these options is made from.
 func (m *native) fingerprint() (string, error) {
 	hash := sha256.New()
-	fmt.Fprintf(hash, "%d nodes\n%s\n", m.o.Nodes, strings.Join(m.paths, "\n"))
+	fmt.Fprintf(hash, "%s\n", strings.Join(m.paths, "\n"))
+	for _, n := range m.nodes {
+		for _, daemon := range slices.Concat(controlPlane, nodeDaemons) {
+			fmt.Fprintf(hash, "%q\n", m.arguments(n, daemon))
+		}
+	}
 	entries, err := fs.ReadDir(files, "files")
 	if err != nil {
 		return "", err

@@ -14,8 +14,9 @@ const (
 	pollInterval = 200 * time.Millisecond
 	// readyLimit is generous: a busy two-core machine needs 20 s for the slowest.
 	readyLimit = 3 * time.Minute
-	// processLimit is for a process to begin or to end.
-	processLimit = 30 * time.Second
+	// processLimit is for a process to begin or to end. kube-apiserver gives its
+	// clients a minute.
+	processLimit = 90 * time.Second
 	// logTailBytes is how much of a daemon's log an error carries.
 	logTailBytes = 4 << 10
 )
