@@ -75,26 +75,39 @@ func firstError(errs ...error) error {
 }
 
 // newTracerProvider loses no span while the receiver is away: its queue blocks,
-// and its retries outlast what a test does to the receiver.
+// and its exporter is patient.
 func newTracerProvider(ctx context.Context) (*sdktrace.TracerProvider, error) {
-	const first, most, limit = time.Second, 5 * time.Second, 15 * time.Minute
 	var exporter sdktrace.SpanExporter
 	var err error
 	if strings.HasPrefix(os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"), "http") {
-		exporter, err = otlptracehttp.New(ctx, otlptracehttp.WithRetry(otlptracehttp.RetryConfig{
-			Enabled: true, InitialInterval: first, MaxInterval: most, MaxElapsedTime: limit}))
+		exporter, err = otlptracehttp.New(ctx)
 	} else {
-		exporter, err = otlptracegrpc.New(ctx, otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{
-			Enabled: true, InitialInterval: first, MaxInterval: most, MaxElapsedTime: limit}))
+		exporter, err = otlptracegrpc.New(ctx)
 	}
 	if err != nil {
 		return nil, err
 	}
-	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter,
-		sdktrace.WithBlocking(), sdktrace.WithBatchTimeout(time.Second), sdktrace.WithExportTimeout(limit)))
+	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(patient{exporter},
+		sdktrace.WithBlocking(), sdktrace.WithBatchTimeout(time.Second), sdktrace.WithExportTimeout(time.Hour)))
 	otel.SetTracerProvider(provider)
 	otel.SetTextMapPropagator(propagation.TraceContext{})
 	return provider, nil
+}
+
+// patient tries again whatever the error is. The exporters' own retries end after
+// OTEL_EXPORTER_OTLP_TIMEOUT, and a refused connection by HTTP is none to them.
+type patient struct{ sdktrace.SpanExporter }
+
+func (p patient) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	for {
+		err := p.SpanExporter.ExportSpans(ctx, spans)
+		if err == nil {
+			return nil
+		}
+		if sleepUntil(ctx, time.Now().Add(500*time.Millisecond)) != nil {
+			return err
+		}
+	}
 }
 
 // ServeHTTP logs before it answers.

@@ -227,6 +227,9 @@ func (l *link) stop(t *testing.T) []string {
 
 func TestChainTracesIntoJaeger(t *testing.T) {
 	jaeger := stores.TestJaeger(t, stores.Options{})
+	if err := jaeger.Stop(); err != nil { // what is traced meanwhile is not lost
+		t.Fatal(err)
+	}
 	ports, err := process.FreePorts(3)
 	if err != nil {
 		t.Fatal(err)
@@ -235,6 +238,12 @@ func TestChainTracesIntoJaeger(t *testing.T) {
 	payment := startLink(t, "payment", address(2), "", "0s", "grpc", jaeger.OTLPGRPC)
 	checkout := startLink(t, "checkout", address(1), "http://"+address(2), "0s", "http/protobuf", jaeger.OTLPHTTP)
 	frontend := startLink(t, "frontend", address(0), "http://"+address(1), "50ms", "grpc", jaeger.OTLPGRPC)
+	if err := sleepUntil(t.Context(), time.Now().Add(2*time.Second)); err != nil { // several failed exports
+		t.Fatal(err)
+	}
+	if err := jaeger.Restart(); err != nil {
+		t.Fatal(err)
+	}
 	waitFor(t, func() bool {
 		traces, err := jaeger.Traces(t.Context(), "payment", time.Now().Add(-time.Hour), time.Now(), 10)
 		return err == nil && len(traces) >= 5
