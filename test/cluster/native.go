@@ -117,11 +117,15 @@ func (m *native) prepareMachine(ctx context.Context) error {
 }
 
 func (m *native) attach(context.Context) error {
-	found, err := filepath.Glob(filepath.Join(pathOfCgroups, "pids", m.o.name()+"-node-*"))
+	found, err := cgroups(m.o.name() + "-node-")
 	if err != nil {
 		return err
 	}
-	m.setNodes(len(found))
+	names := map[string]bool{}
+	for _, dir := range found {
+		names[filepath.Base(dir)] = true
+	}
+	m.setNodes(len(names))
 	if len(found) == 0 || !m.booted() {
 		return errors.New("it is not up: run make cluster")
 	}

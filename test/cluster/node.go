@@ -22,9 +22,6 @@ var enterScript string
 //go:embed files/init.sh
 var initScript string
 
-// pathOfCgroups is where every supported machine and every node has them.
-const pathOfCgroups = "/sys/fs/cgroup"
-
 // node is one set of namespaces. What it is can be seen from its cgroup alone,
 // so that a cluster can be ended whose files are gone.
 type node struct {
@@ -37,11 +34,15 @@ type node struct {
 
 // init is the pid of the node's pid 1 as this machine sees it, 0 if there is none.
 func (n node) init() (int, error) {
-	pids, err := processesIn(filepath.Join(pathOfCgroups, "pids", n.cgroup))
+	pids, err := processesOf(n.cgroup)
 	if err != nil {
 		return 0, err
 	}
-	for _, pid := range pids {
+	scoped, err := processesOf(n.cgroup + "/" + initScope)
+	if err != nil {
+		return 0, err
+	}
+	for _, pid := range append(pids, scoped...) {
 		if isInit(pid) {
 			return pid, nil
 		}
@@ -85,7 +86,7 @@ func (n node) boot(ctx context.Context, log string) error {
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("start pid 1 of %s: %w; see %s", n.name, err, log)
 	}
-	return poll(ctx, processLimit, "pid 1 of "+n.name, log, func(context.Context) error {
+	err = poll(ctx, processLimit, "pid 1 of "+n.name, log, func(context.Context) error {
 		if _, err := os.Stat(filepath.Join(n.dir, "ready")); err != nil {
 			return err
 		}
@@ -95,6 +96,10 @@ func (n node) boot(ctx context.Context, log string) error {
 		}
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return delegate(n.cgroup)
 }
 
 // enter is a command that moves into a cgroup and becomes args.
@@ -150,7 +155,7 @@ func (n node) start(ctx context.Context, name, log string, args []string) error 
 // daemon is its pid as this machine sees it, 0 if it does not run. Its cgroup
 // has other processes, too: containerd's has the shims.
 func (n node) daemon(name string) (int, error) {
-	pids, err := processesIn(filepath.Join(pathOfCgroups, "pids", n.serviceCgroup(name)))
+	pids, err := processesOf(n.serviceCgroup(name))
 	if err != nil {
 		return 0, err
 	}
@@ -195,7 +200,7 @@ func (n node) halt(ctx context.Context) error {
 			return fmt.Errorf("kill pid 1 of %s: %w", n.name, err)
 		}
 	}
-	dirs, err := filepath.Glob(filepath.Join(pathOfCgroups, "*", n.cgroup))
+	dirs, err := cgroups(n.cgroup)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,8 @@ func DefaultOptions() Options {
 
 // FromEnvironment are the defaults, changed by CLUSTER_NUMBER, CLUSTER_NODES,
 // CLUSTER_BACKEND, CLUSTER_LOG_MAX_SIZE, CLUSTER_LOG_MAX_FILES,
-// CLUSTER_LOG_MONITOR_INTERVAL and CLUSTER_KUBELET_CONFIG.
+// CLUSTER_LOG_MONITOR_INTERVAL and CLUSTER_KUBELET_CONFIG. Clusters of other
+// numbers than 0 have a folder below .cluster.
 func FromEnvironment() (Options, error) {
 	o := DefaultOptions()
 	o.Backend = os.Getenv("CLUSTER_BACKEND")
@@ -55,6 +56,9 @@ func FromEnvironment() (Options, error) {
 		fromEnvironment("CLUSTER_LOG_MAX_FILES", &o.LogMaxFiles, strconv.Atoi),
 		fromEnvironment("CLUSTER_LOG_MONITOR_INTERVAL", &o.LogMonitorInterval, time.ParseDuration),
 	)
+	if o.Number != 0 {
+		o.Dir = filepath.Join(o.Dir, strconv.Itoa(o.Number))
+	}
 	return o, errors.Join(err, o.Validate())
 }
 

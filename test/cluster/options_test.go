@@ -18,7 +18,7 @@ func TestOptionsFromEnvironment(t *testing.T) {
 	t.Setenv("CLUSTER_LOG_MONITOR_INTERVAL", "3s")
 	t.Setenv("CLUSTER_KUBELET_CONFIG", "maxPods: 20")
 	got, err := cluster.FromEnvironment()
-	want := cluster.Options{Number: 3, Nodes: 2, Dir: ".cluster", Backend: "native",
+	want := cluster.Options{Number: 3, Nodes: 2, Dir: ".cluster/3", Backend: "native",
 		LogMaxSize: "256Ki", LogMaxFiles: 4, LogMonitorInterval: 3 * time.Second, KubeletConfig: "maxPods: 20"}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)

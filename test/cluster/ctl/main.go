@@ -30,7 +30,7 @@ const usage = `usage: go run ./test/cluster/ctl COMMAND
 NODE is a number, 1 if it is not given. DAEMON is etcd, kube-apiserver,
 kube-controller-manager, kube-scheduler, containerd, kubelet or kube-proxy.
 
-Environment (defaults): CLUSTER_NUMBER (0), CLUSTER_NODES (1), CLUSTER_BACKEND
+Environment (defaults): CLUSTER_NUMBER (0; others use .cluster/NUMBER), CLUSTER_NODES (1), CLUSTER_BACKEND
 (kind where it and a Docker engine work, else native), CLUSTER_LOG_MAX_SIZE
 (10Mi), CLUSTER_LOG_MAX_FILES (5), CLUSTER_LOG_MONITOR_INTERVAL (10s),
 CLUSTER_KUBELET_CONFIG (further YAML), CROWSNEST_CACHE (the user's cache folder).

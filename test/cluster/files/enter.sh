@@ -1,5 +1,5 @@
 # Becomes a command in a cgroup: sh -c enter.sh enter CGROUP COMMAND...
-# $HIERARCHIES are the mount points of the cgroup v1 hierarchies.
+# $HIERARCHIES are the mount points of the cgroup hierarchies.
 set -e
 cgroup=$1
 shift

@@ -7,9 +7,15 @@ mount --make-rshared / # as systemd has it; kubelet's volumes need it
 # An inherited mount of cgroups shows with a root of "/..", which confuses runc
 # and cAdvisor; one made here is rooted at the node's cgroup.
 hierarchies=$(awk '$3 == "cgroup" {print $2}' /proc/mounts)
+unified=$(awk '$3 == "cgroup2" && $2 == "/sys/fs/cgroup"' /proc/mounts)
 umount -R /sys
 mount -t sysfs sysfs /sys
-mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
+if [ -n "$unified" ]; then
+	mount -t cgroup2 cgroup2 /sys/fs/cgroup
+	hierarchies=
+else
+	mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
+fi
 for hierarchy in $hierarchies; do
 	name=${hierarchy##*/}
 	mkdir -p "$hierarchy"
