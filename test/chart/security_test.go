@@ -97,7 +97,7 @@ func checkPod(t *testing.T, o object, spec any, agent bool) {
 	volumes, _ := at(spec, "volumes").([]any)
 	for _, v := range volumes {
 		path, _ := at(v, "hostPath", "path").(string)
-		if path != "" && (!agent || !slices.Contains([]string{"/var/log/pods", "/var/lib/crowsnest"}, path)) {
+		if path != "" && (!agent || !slices.Contains([]string{"/var/log/pods", "/var/lib/crowsnest/monitoring-crowsnest"}, path)) {
 			t.Errorf("%s mounts the node's %s", who, path)
 		}
 	}

@@ -46,6 +46,14 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{- end }}
 {{- end }}
 
+{{/*
+Annotation of a pod: the service that its own logs and metrics are of. By its
+labels all would be of one, the release. Takes a list: root, component.
+*/}}
+{{- define "crowsnest.serviceName" -}}
+resource.opentelemetry.io/service.name: {{ include "crowsnest.fullname" (index . 0) }}-{{ index . 1 }}
+{{- end }}
+
 {{/* Metadata of a namespaced object. Takes a list: root, component, name. */}}
 {{- define "crowsnest.metadata" -}}
 {{- $root := index . 0 -}}

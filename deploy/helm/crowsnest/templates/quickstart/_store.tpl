@@ -25,10 +25,11 @@ spec:
     metadata:
       labels:
         {{- include "crowsnest.labels" (list $root .store) | nindent 8 }}
-      {{- with .checksum }}
       annotations:
+        {{- include "crowsnest.serviceName" (list $root .store) | nindent 8 }}
+        {{- with .checksum }}
         checksum/config: {{ . }}
-      {{- end }}
+        {{- end }}
     spec:
       automountServiceAccountToken: false
       enableServiceLinks: false
