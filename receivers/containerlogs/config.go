@@ -33,7 +33,8 @@ type Config struct {
 	// Pods is the extension that knows the node's pods. Without it files are
 	// read as soon as they are seen.
 	Pods *component.ID `mapstructure:"pods"`
-	// PodWait is how long a new file waits for Pods to know its pod.
+	// PodWait is how long a new file waits for Pods to know its pod and
+	// this start of its container.
 	PodWait time.Duration `mapstructure:"pod_wait"`
 }
 

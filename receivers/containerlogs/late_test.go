@@ -200,6 +200,34 @@ func TestFileWaitsForItsPod(t *testing.T) {
 			t.Errorf("known = %d, want 1", got)
 		}
 	})
+	t.Run("start of the container", func(t *testing.T) {
+		n, s, cache := newNode(t), &sink{}, kubemeta.NewCache()
+		n.cfg.PodWait = maxPodWait
+		n.write("1.log", lines("a", 0, 1))
+		pod := func(c kubemeta.Container) *kubemeta.Pod {
+			c.Name = container
+			return &kubemeta.Pod{UID: "540f5235-a1f0-4a99-a26f-06be737bf0ce", Namespace: "shop", Name: "web", Containers: []kubemeta.Container{c}}
+		}
+		cache.Put(pod(kubemeta.Container{ID: "first"}))
+		p := start(n, s, cache)
+		eventually(t, "first scan", p.discovery.scanned.Load)
+		cache.Put(pod(kubemeta.Container{RestartCount: 1}))
+		n.write("1.log", lines("a", 1, 1))
+		if got := p.counter("pod_waits", attribute.String("result", "known")); got != 0 {
+			t.Fatal("admitted before the container's id is known")
+		}
+		cache.Put(pod(kubemeta.Container{RestartCount: 1, ID: "second"}))
+		s.expect(t, wantLines("a", 0, 2))
+	})
+	t.Run("start that nobody remembers", func(t *testing.T) {
+		n, s, cache := newNode(t), &sink{}, kubemeta.NewCache()
+		n.cfg.PodWait = maxPodWait
+		n.write("0.log", lines("a", 0, 1))
+		cache.Put(&kubemeta.Pod{UID: "540f5235-a1f0-4a99-a26f-06be737bf0ce", Namespace: "shop", Name: "web",
+			Containers: []kubemeta.Container{{Name: container, RestartCount: 1}}})
+		start(n, s, cache)
+		s.expect(t, wantLines("a", 0, 1))
+	})
 	t.Run("timeout", func(t *testing.T) {
 		n, s := newNode(t), &sink{}
 		n.cfg.PodWait = 100 * time.Millisecond
