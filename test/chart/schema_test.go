@@ -20,7 +20,7 @@ func moduleDir(t *testing.T, goMod, module string) string {
 	t.Helper()
 	cmd := exec.CommandContext(context.Background(), "go", "mod", "download", "-json", module)
 	cmd.Dir = filepath.Join(root, goMod)
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod")
+	cmd.Env = append(os.Environ(), "GOWORK=off")
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("download module %s: %v\n%s", module, err, out)
