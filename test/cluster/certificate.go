@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -113,4 +114,40 @@ func writePEM(path, kind string, der []byte) error {
 		return fmt.Errorf("write key or certificate: %w", err)
 	}
 	return nil
+}
+
+// certify makes the keys, certificates and kubeconfigs of the control plane, and
+// the keys and certificates of the nodes.
+func (m *native) certify() error {
+	ca, err := newAuthority(m.path("pki"))
+	if err != nil {
+		return err
+	}
+	const masters = "system:masters"
+	errs := []error{
+		newServiceAccountKey(m.path("pki")),
+		ca.issue("apiserver", "kube-apiserver", "", []string{"localhost", "kubernetes", "kubernetes.default",
+			"kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}, m.net.node(1), "127.0.0.1", m.net.service(1)),
+		ca.issue("admin", "admin", masters, nil),
+		ca.issue("apiserver-kubelet", "kube-apiserver-kubelet-client", masters, nil),
+		ca.issue("front-proxy", "front-proxy", "", nil),
+		ca.issue("kube-controller-manager", "system:kube-controller-manager", "", nil),
+		ca.issue("kube-scheduler", "system:kube-scheduler", "", nil),
+		ca.issue("proxy", "system:kube-proxy", "", nil),
+	}
+	for _, n := range m.nodes {
+		errs = append(errs,
+			ca.issue(n.name, "system:node:"+n.name, "system:nodes", nil),
+			// Signed by the cluster's own authority, so that who holds a service
+			// account's ca.crt can verify it.
+			ca.issue(n.name+"-serving", "system:node:"+n.name, "system:nodes", []string{n.name}, m.net.node(n.number)))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return errors.Join(
+		m.writeKubeconfig("admin", m.path("conf", "admin.kubeconfig")),
+		m.writeKubeconfig("kube-controller-manager", m.path("conf", "kube-controller-manager.kubeconfig")),
+		m.writeKubeconfig("kube-scheduler", m.path("conf", "kube-scheduler.kubeconfig")),
+	)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 
@@ -57,4 +58,30 @@ func programImage(ctx context.Context, p toolchain.Program, name string, log io.
 		return archive, nil
 	}
 	return archive, Image{Name: name, Path: "/" + filepath.Base(p.Name), File: file}.Write(archive)
+}
+
+// ctr is containerd's own client, for one node.
+func (m *native) ctr(ctx context.Context, n node, args ...string) (*exec.Cmd, error) {
+	pid, err := n.init()
+	if err != nil {
+		return nil, err
+	}
+	// By way of /proc, the node's own files; and short, as a socket's path must be.
+	socket := fmt.Sprintf("/proc/%d/root/run/containerd/containerd.sock", pid)
+	return exec.CommandContext(ctx, m.path("bin", "ctr"), append([]string{"--address", socket, "--namespace", "k8s.io"}, args...)...), nil
+}
+
+func (m *native) ImportImages(ctx context.Context, archives ...string) error {
+	for _, n := range m.nodes {
+		for _, archive := range archives {
+			cmd, err := m.ctr(ctx, n, "images", "import", archive)
+			if err != nil {
+				return err
+			}
+			if err := run(cmd); err != nil {
+				return fmt.Errorf("import %s into %s: %w", archive, n.name, err)
+			}
+		}
+	}
+	return nil
 }

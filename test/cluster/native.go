@@ -181,6 +181,7 @@ func (m *native) booted() bool {
 
 // create makes a cluster where none is.
 func (m *native) create(ctx context.Context, fingerprint string) error {
+	m.say("starting %s of %d nodes", m.o.name(), m.o.Nodes)
 	for _, dir := range []string{"pki", "logs", "bin", "conf"} {
 		if err := os.MkdirAll(m.path(dir), 0o755); err != nil {
 			return fmt.Errorf("make state folder: %w", err)
@@ -225,42 +226,6 @@ func (m *native) createNode(ctx context.Context, n node) error {
 	return m.configureNode(n)
 }
 
-// certify makes the keys, certificates and kubeconfigs of the control plane, and
-// the keys and certificates of the nodes.
-func (m *native) certify() error {
-	ca, err := newAuthority(m.path("pki"))
-	if err != nil {
-		return err
-	}
-	const masters = "system:masters"
-	errs := []error{
-		newServiceAccountKey(m.path("pki")),
-		ca.issue("apiserver", "kube-apiserver", "", []string{"localhost", "kubernetes", "kubernetes.default",
-			"kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}, m.net.node(1), "127.0.0.1", m.net.service(1)),
-		ca.issue("admin", "admin", masters, nil),
-		ca.issue("apiserver-kubelet", "kube-apiserver-kubelet-client", masters, nil),
-		ca.issue("front-proxy", "front-proxy", "", nil),
-		ca.issue("kube-controller-manager", "system:kube-controller-manager", "", nil),
-		ca.issue("kube-scheduler", "system:kube-scheduler", "", nil),
-		ca.issue("proxy", "system:kube-proxy", "", nil),
-	}
-	for _, n := range m.nodes {
-		errs = append(errs,
-			ca.issue(n.name, "system:node:"+n.name, "system:nodes", nil),
-			// Signed by the cluster's own authority, so that who holds a service
-			// account's ca.crt can verify it.
-			ca.issue(n.name+"-serving", "system:node:"+n.name, "system:nodes", []string{n.name}, m.net.node(n.number)))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	return errors.Join(
-		m.writeKubeconfig("admin", m.path("conf", "admin.kubeconfig")),
-		m.writeKubeconfig("kube-controller-manager", m.path("conf", "kube-controller-manager.kubeconfig")),
-		m.writeKubeconfig("kube-scheduler", m.path("conf", "kube-scheduler.kubeconfig")),
-	)
-}
-
 // refresh brings a running cluster to the options' kubelet configuration, and
 // starts daemons that do not run.
 func (m *native) refresh(ctx context.Context) error {
@@ -281,94 +246,6 @@ func (m *native) refresh(ctx context.Context) error {
 
 func (m *native) configureKubelet(n node) (changed bool, err error) {
 	return writeConfig("kubelet.yaml", m.settings(n), filepath.Join(n.dir, "conf", "kubelet.yaml"))
-}
-
-// down ends what carries the cluster's name, more nodes than the options have
-// among it.
-func (m *native) down(ctx context.Context) error {
-	found, err := cgroups(m.o.name() + "-")
-	if err != nil {
-		return err
-	}
-	seen := map[string]bool{}
-	for _, dir := range found {
-		name := filepath.Base(dir)
-		if seen[name] {
-			continue
-		}
-		seen[name] = true
-		n := node{name: strings.TrimPrefix(name, m.o.name()+"-"), cgroup: name}
-		if err := n.halt(ctx); err != nil {
-			return err
-		}
-	}
-	if err := m.net.disconnect(ctx); err != nil {
-		return err
-	}
-	if err := os.RemoveAll(m.state); err != nil {
-		return fmt.Errorf("remove state: %w", err)
-	}
-	return nil
-}
-
-func (m *native) remains(ctx context.Context) ([]string, error) {
-	left, err := cgroups(m.o.name() + "-")
-	if err != nil {
-		return nil, err
-	}
-	for _, dir := range left {
-		pids, err := processesBelow(dir)
-		if err != nil {
-			return nil, err
-		}
-		for _, pid := range pids {
-			left = append(left, fmt.Sprintf("process %d", pid))
-		}
-	}
-	links, err := m.net.links(ctx)
-	if err != nil {
-		return nil, err
-	}
-	left = append(left, links...)
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return nil, fmt.Errorf("list mounts: %w", err)
-	}
-	for line := range strings.Lines(string(mounts)) {
-		if strings.Contains(line, m.state+"/") {
-			left = append(left, "mount "+strings.TrimSpace(line))
-		}
-	}
-	if _, err := os.Stat(m.state); err == nil {
-		left = append(left, m.state)
-	}
-	return left, nil
-}
-
-// ctr is containerd's own client, for one node.
-func (m *native) ctr(ctx context.Context, n node, args ...string) (*exec.Cmd, error) {
-	pid, err := n.init()
-	if err != nil {
-		return nil, err
-	}
-	// By way of /proc, the node's own files; and short, as a socket's path must be.
-	socket := fmt.Sprintf("/proc/%d/root/run/containerd/containerd.sock", pid)
-	return exec.CommandContext(ctx, m.path("bin", "ctr"), append([]string{"--address", socket, "--namespace", "k8s.io"}, args...)...), nil
-}
-
-func (m *native) ImportImages(ctx context.Context, archives ...string) error {
-	for _, n := range m.nodes {
-		for _, archive := range archives {
-			cmd, err := m.ctr(ctx, n, "images", "import", archive)
-			if err != nil {
-				return err
-			}
-			if err := run(cmd); err != nil {
-				return fmt.Errorf("import %s into %s: %w", archive, n.name, err)
-			}
-		}
-	}
-	return nil
 }
 
 func (m *native) NodeCommand(ctx context.Context, number int, args ...string) (*exec.Cmd, error) {
