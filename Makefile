@@ -41,6 +41,10 @@ chart: ## lint the chart, check its renders against schemas and deploy/helm/gold
 chart-update: ## accept the renders as they are and write the chart's README anew
 	go test -count=1 ./test/chart -update
 
+.PHONY: e2e
+e2e: images test-images ## the chart on a real Kubernetes: install, disturb, upgrade, uninstall
+	go test -tags e2e -count 1 -v -timeout 45m ./test/e2e
+
 stores: ## build Prometheus, Loki and Jaeger into the user's cache folder, once
 	go run ./test/stores/build
 

@@ -9,9 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
-
 	"github.com/crowsnest-o11y/crowsnest/test/nodesim"
 	"github.com/crowsnest-o11y/crowsnest/test/process"
 )
@@ -154,16 +151,6 @@ func (p *Program) ready(ctx context.Context) error {
 	return nil
 }
 
-// Balance is a program's ledger of one signal, in log records, data points or
-// spans; at rest Received = Delivered + Queued + Dropped.
-type Balance struct {
-	Received, Delivered, Queued, Dropped int64
-	Reasons                              map[string]int64 // of Dropped
-}
-
-// Even tells whether every item is accounted for.
-func (b Balance) Even() bool { return b.Received == b.Delivered+b.Queued+b.Dropped }
-
 // Ledger reads the program's ledger by signal ("logs", "metrics", "traces").
 func (p *Program) Ledger(ctx context.Context) (map[string]Balance, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.Metrics+"/metrics", nil)
@@ -175,36 +162,5 @@ func (p *Program) Ledger(ctx context.Context) (map[string]Balance, error) {
 		return nil, fmt.Errorf("read ledger: %w", err)
 	}
 	defer resp.Body.Close()
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(resp.Body)
-	if err != nil {
-		return nil, fmt.Errorf("parse ledger: %w", err)
-	}
-	if families["crowsnest_received_items_total"] == nil {
-		return nil, fmt.Errorf("read ledger: http://%s/metrics has no crowsnest_received_items_total", p.Metrics)
-	}
-	ledger := map[string]Balance{}
-	for name, add := range map[string]func(*Balance, int64, string){
-		"crowsnest_received_items_total":  func(b *Balance, n int64, _ string) { b.Received += n },
-		"crowsnest_delivered_items_total": func(b *Balance, n int64, _ string) { b.Delivered += n },
-		"crowsnest_queued_items":          func(b *Balance, n int64, _ string) { b.Queued += n },
-		"crowsnest_dropped_items_total": func(b *Balance, n int64, reason string) {
-			b.Dropped += n
-			b.Reasons[reason] += n
-		},
-	} {
-		for _, m := range families[name].GetMetric() {
-			labels := map[string]string{}
-			for _, l := range m.GetLabel() {
-				labels[l.GetName()] = l.GetValue()
-			}
-			b := ledger[labels["signal"]]
-			if b.Reasons == nil {
-				b.Reasons = map[string]int64{}
-			}
-			add(&b, int64(m.GetCounter().GetValue()+m.GetGauge().GetValue()), labels["reason"])
-			ledger[labels["signal"]] = b
-		}
-	}
-	return ledger, nil
+	return ParseLedger(resp.Body)
 }

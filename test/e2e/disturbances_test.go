@@ -1,0 +1,102 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// deletePods deletes all pods of a part at once, and waits for data from after.
+func (in *installation) deletePods(t *testing.T, part string) {
+	before := in.kubectl(t, "--namespace", namespace, "get", "pods", "--selector", component(part), "--output=jsonpath={.items[*].metadata.name}")
+	in.kubectl(t, "--namespace", namespace, "delete", "pods", "--selector", component(part), "--timeout="+patience.String())
+	in.awaitReady(t)
+	after := in.kubectl(t, "--namespace", namespace, "get", "pods", "--selector", component(part), "--output=jsonpath={.items[*].metadata.name}")
+	for _, pod := range strings.Fields(before) {
+		if strings.Contains(after, pod) {
+			t.Errorf("%s is still there", pod)
+		}
+	}
+	in.awaitData(t, time.Now())
+}
+
+// kill sends SIGKILL to every process of a part, and waits for data from after.
+func (in *installation) kill(t *testing.T, part string) {
+	pods, err := in.pods(t.Context(), namespace, component(part))
+	if err != nil || len(pods) == 0 {
+		t.Fatalf("pods of %s: %v (%v)", part, pods, err)
+	}
+	for _, p := range pods {
+		status := p.Status.ContainerStatuses[0]
+		_, id, _ := strings.Cut(status.ContainerID, "://")
+		in.inNode(t, slices.Index(in.nodes, p.Spec.NodeName)+1, fmt.Sprintf(
+			`set -e; for cgroup in $(grep -l %s /proc/[0-9]*/cgroup); do pid=${cgroup#/proc/}; kill -KILL ${pid%%/cgroup}; done`, id))
+		eventually(t, "restart of "+p.Name, func(ctx context.Context) error {
+			now, err := in.pods(ctx, namespace, component(part))
+			for _, n := range now {
+				c := n.Status.ContainerStatuses
+				if n.UID != p.UID || len(c) != 1 || c[0].RestartCount == status.RestartCount {
+					continue
+				}
+				if end := c[0].LastTerminationState.Terminated; end == nil || end.ExitCode != 137 {
+					return fmt.Errorf("it ended by itself: %+v", end)
+				}
+				return nil
+			}
+			return errors.Join(err, errors.New("not yet"))
+		})
+	}
+	in.awaitReady(t)
+	in.awaitData(t, time.Now())
+}
+
+// upgrade changes both programs, and makes a mistake: the agents verify the
+// kubelet's certificate by an authority that did not sign it. So no kubelet may
+// be up, and the other signals must not mind.
+func (in *installation) upgrade(t *testing.T) {
+	certificates := in.certificates(t)
+	in.helm(t, "upgrade", release, chart, "--namespace", namespace, "--reuse-values",
+		"--set-string", "agent.extraEnv.CROWSNEST_KUBELET_CA_FILE=/etc/crowsnest/tls/ca.crt",
+		"--set-string", "aggregator.podAnnotations.revision=two")
+	in.awaitReady(t)
+	if diff := cmp.Diff(certificates, in.certificates(t)); diff != "" {
+		t.Errorf("the upgrade made other certificates:\n%s", diff)
+	}
+	in.checkUp(t, 0)
+	now := time.Now()
+	eventually(t, "line from after the upgrade", func(ctx context.Context) error { return in.newLine(ctx, now) })
+	eventually(t, "trace from after the upgrade", func(ctx context.Context) error { return in.newTrace(ctx, now) })
+}
+
+func (in *installation) rollback(t *testing.T) {
+	certificates := in.certificates(t)
+	in.helm(t, "rollback", release, "1", "--namespace", namespace)
+	in.awaitReady(t)
+	if diff := cmp.Diff(certificates, in.certificates(t)); diff != "" {
+		t.Errorf("the rollback made other certificates:\n%s", diff)
+	}
+	in.checkUp(t, 1)
+	in.awaitData(t, time.Now())
+}
+
+// certificates are those of mutual TLS, by Secret; no keys, a test logs them.
+func (in *installation) certificates(t *testing.T) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	for _, secret := range []string{"ca", "agent-tls", "aggregator-tls"} {
+		certificate := in.kubectl(t, "--namespace", namespace, "get", "secret", release+"-"+secret, `--output=jsonpath={.data.tls\.crt}`)
+		if certificate == "" {
+			t.Fatalf("Secret %s-%s has no tls.crt", release, secret)
+		}
+		found[secret] = certificate
+	}
+	return found
+}

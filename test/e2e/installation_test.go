@@ -1,0 +1,149 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/crowsnest-o11y/crowsnest/test/cluster"
+	"github.com/crowsnest-o11y/crowsnest/test/stores"
+)
+
+const (
+	root        = "../.."
+	chart       = root + "/deploy/helm/crowsnest"
+	release     = "crowsnest"
+	namespace   = "default" // the manifests of the workload send there
+	shop        = "shop"    // namespace of the workload
+	clusterName = "e2e"
+)
+
+// installation is the release in its cluster, and the stores that it fills.
+type installation struct {
+	options    cluster.Options
+	cluster    *cluster.Cluster
+	client     *http.Client // an admin's
+	host       string       // URL of the API server
+	nodes      []string     // names, in the order of their numbers
+	loki       *stores.Loki
+	prometheus *stores.Prometheus
+	jaeger     *stores.Jaeger
+	before     map[string]bool // objects of the cluster without release and workload
+	start      time.Time       // of the installation
+}
+
+// prepare brings up the cluster with all images, and removes what a test that was
+// killed left.
+func prepare(t *testing.T) *installation {
+	t.Helper()
+	o := cluster.DefaultOptions()
+	o.Number, o.Dir = 5, root+"/.cluster/5"
+	// Rotate all the time, but keep what is written while an agent restarts.
+	o.LogMaxSize, o.LogMaxFiles, o.LogMonitorInterval = "512Ki", 8, 3*time.Second
+	c, err := cluster.Up(t.Context(), o, t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := &installation{options: o, cluster: c}
+	if err := c.ImportImages(t.Context(), archives(t)...); err != nil {
+		t.Fatal(err)
+	}
+	in.connect(t)
+	in.nodes = strings.Fields(in.kubectl(t, "get", "nodes", "--sort-by=.metadata.name", "--output=jsonpath={.items[*].metadata.name}"))
+	in.clean(t)
+	in.before = in.objects(t)
+	return in
+}
+
+// archives are what make images test-images wrote.
+func archives(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	for _, pattern := range []string{"*.tar", "stores/*.tar"} {
+		found, err := filepath.Glob(filepath.Join(root, "bin/images", pattern))
+		if err != nil || len(found) < 3 {
+			t.Fatalf("bin/images has %q of %s (%v): run make images test-images", found, pattern, err)
+		}
+		all = append(all, found...)
+	}
+	return all
+}
+
+// connect makes clients that reach Services by way of the API server, which
+// works whatever carries the nodes.
+func (in *installation) connect(t *testing.T) {
+	t.Helper()
+	config, err := clientcmd.BuildConfigFromFlags("", in.cluster.Kubeconfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tls, err := rest.TLSConfigFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{TLSClientConfig: tls}
+	t.Cleanup(transport.CloseIdleConnections)
+	in.client, in.host = &http.Client{Transport: transport}, config.Host
+	service := func(name string) string {
+		return in.host + "/api/v1/namespaces/" + namespace + "/services/" + release + "-" + name + ":http/proxy"
+	}
+	in.loki = stores.RemoteLoki(service("loki"), in.client)
+	in.prometheus = stores.RemotePrometheus(service("prometheus"), in.client)
+	in.jaeger = stores.RemoteJaeger(service("jaeger"), in.client)
+}
+
+// clean ends release and workload, if they are there.
+func (in *installation) clean(t *testing.T) {
+	t.Helper()
+	in.helm(t, "uninstall", release, "--namespace", namespace, "--ignore-not-found", "--wait")
+	in.kubectl(t, "delete", "namespace", shop, "--ignore-not-found", "--timeout=5m")
+	in.kubectl(t, "delete", "persistentvolume", "shop-data", "--ignore-not-found", "--timeout=5m")
+}
+
+// install measures how long it takes from the command to data in each store.
+func (in *installation) install(t *testing.T) {
+	in.kubectl(t, "apply", "-f", root+"/test/workload/manifests")
+	in.start = time.Now()
+	in.helm(t, "install", release, chart, "--namespace", namespace,
+		"--set", "quickstart.enabled=true,quickstart.grafana.enabled=false,clusterName="+clusterName,
+		"--set-string", "agent.extraEnv.CROWSNEST_METRICS_INTERVAL=5s")
+	t.Logf("helm install returned after %s", since(in.start))
+	in.awaitData(t, time.Time{})
+	in.awaitReady(t)
+	t.Logf("all pods Ready after %s", since(in.start))
+}
+
+func since(start time.Time) time.Duration { return time.Since(start).Round(100 * time.Millisecond) }
+
+// awaitData waits for data newer than a time in every store, and logs when it
+// came.
+func (in *installation) awaitData(t *testing.T, after time.Time) {
+	t.Helper()
+	begin := time.Now()
+	if after.IsZero() {
+		begin = in.start
+	}
+	missing := map[string]func(context.Context, time.Time) error{
+		"line in Loki": in.newLine, "series in Prometheus": in.newSeries, "trace in Jaeger": in.newTrace,
+	}
+	eventually(t, "data in every store", func(ctx context.Context) error {
+		var last error
+		for what, ask := range missing {
+			if err := ask(ctx, after); err != nil {
+				last = err
+				continue
+			}
+			t.Logf("first %s after %s", what, since(begin))
+			delete(missing, what)
+		}
+		return last
+	})
+}
