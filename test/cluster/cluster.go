@@ -23,6 +23,8 @@ type Cluster struct {
 // are etcd, kube-apiserver, kube-controller-manager, kube-scheduler (of node 1),
 // containerd, kubelet and kube-proxy.
 type backend interface {
+	// prepare checks the machine, and installs what it lacks.
+	prepare(ctx context.Context) error
 	// up starts what does not run yet, and leaves the kubeconfig of an admin.
 	up(ctx context.Context, kubeconfig string) error
 	// attach learns how many nodes there are; an error if the cluster is not up.
@@ -60,6 +62,9 @@ func Up(ctx context.Context, o Options, log io.Writer) (*Cluster, error) {
 		return nil, err
 	}
 	defer unlock()
+	if err := c.prepare(ctx); err != nil {
+		return nil, err
+	}
 	if err := c.linkPrograms(ctx, log); err != nil {
 		return nil, err
 	}

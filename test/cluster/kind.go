@@ -25,6 +25,13 @@ func kindWorks(ctx context.Context) bool {
 		exec.CommandContext(ctx, "docker", "info").Run() == nil
 }
 
+func (k *kind) prepare(ctx context.Context) error {
+	if !kindWorks(ctx) {
+		return errors.New("kind is wanted, but kind version or docker info fails: install both, or set CLUSTER_BACKEND=native")
+	}
+	return nil
+}
+
 func (k *kind) up(ctx context.Context, kubeconfig string) error {
 	exists, err := k.exists(ctx)
 	if err != nil {

@@ -63,9 +63,6 @@ func (m *native) say(format string, args ...any) {
 }
 
 func (m *native) up(ctx context.Context, kubeconfig string) error {
-	if err := m.prepareMachine(ctx); err != nil {
-		return err
-	}
 	if err := m.build(ctx); err != nil {
 		return err
 	}
@@ -102,8 +99,7 @@ func (m *native) run(ctx context.Context, fingerprint string) error {
 	return m.create(ctx, fingerprint)
 }
 
-// prepareMachine checks and installs what nodes take from the machine.
-func (m *native) prepareMachine(ctx context.Context) error {
+func (m *native) prepare(ctx context.Context) error {
 	if runtime.GOOS != "linux" {
 		return fmt.Errorf("nodes run on Linux, this is %s: install kind and a Docker engine, which are then used instead", runtime.GOOS)
 	}
