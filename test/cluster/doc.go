@@ -24,7 +24,8 @@
 // is in the cache folder too and is thrown away by Down; etcd does not sync.
 //
 // Differences from a node that is a machine of its own:
-//   - cgroup v1 only (v2: use kind); capacity is that of the machine.
+//   - Its capacity is that of the machine; its cgroups are v2 or v1 as the
+//     machine's are.
 //   - Container processes keep oom_score_adj >= 0, and kubelet's limit of open
 //     files is 20,000: raising either takes CAP_SYS_RESOURCE, which root in a
 //     sandbox often lacks.
