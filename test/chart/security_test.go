@@ -131,7 +131,7 @@ func TestCertificateIsForTheNameThatAgentsDial(t *testing.T) {
 	for _, v := range variables {
 		if at(v, "name") == "CROWSNEST_AGGREGATOR_ENDPOINT" {
 			endpoint, _ := at(v, "value").(string)
-			host = strings.TrimSuffix(strings.TrimPrefix(endpoint, "dns:///"), ":4317")
+			host = strings.TrimSuffix(endpoint, ":4317")
 		}
 	}
 	names := verifyCertificates(t, objects)

@@ -235,7 +235,7 @@ true
   "K8S_NODE_NAME" (dict "valueFrom" (dict "fieldRef" (dict "fieldPath" "spec.nodeName")))
   "K8S_NODE_IP" (dict "valueFrom" (dict "fieldRef" (dict "fieldPath" "status.hostIP")))
   "K8S_CLUSTER_NAME" .Values.clusterName
-  "CROWSNEST_AGGREGATOR_ENDPOINT" (default (printf "dns:///%s:4317" (include "crowsnest.aggregatorHost" .)) .Values.agent.aggregatorEndpoint)
+  "CROWSNEST_AGGREGATOR_ENDPOINT" (default (printf "%s:4317" (include "crowsnest.aggregatorHost" .)) .Values.agent.aggregatorEndpoint)
   "CROWSNEST_POD_SOURCE" .Values.agent.podSource
   "CROWSNEST_KUBELET_ENDPOINT" .Values.agent.kubelet.endpoint
   "CROWSNEST_KUBELET_INSECURE_SKIP_VERIFY" .Values.agent.kubelet.insecureSkipVerify }}
