@@ -95,14 +95,15 @@ func readyOrError(p corev1.Pod) error {
 }
 
 func restarted(p corev1.Pod, times int32, reason string, code int32) error {
-	for _, c := range p.Status.ContainerStatuses {
-		end := c.LastTerminationState.Terminated
-		if c.RestartCount < times || end == nil || end.Reason != reason || end.ExitCode != code {
-			return fmt.Errorf("%d restarts, last end %+v; want %d by %s, exit code %d", c.RestartCount, end, times, reason, code)
-		}
-		return nil
+	if len(p.Status.ContainerStatuses) == 0 {
+		return errors.New("no container yet")
 	}
-	return errors.New("no container yet")
+	c := p.Status.ContainerStatuses[0]
+	end := c.LastTerminationState.Terminated
+	if c.RestartCount < times || end == nil || end.Reason != reason || end.ExitCode != code {
+		return fmt.Errorf("%d restarts, last end %+v; want %d by %s, exit code %d", c.RestartCount, end, times, reason, code)
+	}
+	return nil
 }
 
 // endJobs waits until one Job succeeded, one failed, and the CronJob had a run.
