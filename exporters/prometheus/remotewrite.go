@@ -138,6 +138,11 @@ func (s *shard) deliver(ctx context.Context, points []*point, metadata []*family
 		s.tel.sent(countSeries(points))
 		return nil
 	}
+	if allDerived(points) {
+		// Such as stale markers of series that meanwhile go on through another
+		// aggregator: a refusal of those is right, and no reason to search.
+		return nil
+	}
 	if len(points) > 1 {
 		half := len(points) / 2
 		if err := s.deliver(ctx, points[:half], metadata); err != nil {
@@ -146,6 +151,10 @@ func (s *shard) deliver(ctx context.Context, points []*point, metadata []*family
 		return s.deliver(ctx, points[half:], nil)
 	}
 	return s.refuse(ctx, points[0], a)
+}
+
+func allDerived(points []*point) bool {
+	return !slices.ContainsFunc(points, func(p *point) bool { return !p.derived })
 }
 
 // refuse ends the search at one point. Remote write v2 refuses a sample for its

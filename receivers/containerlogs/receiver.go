@@ -2,6 +2,7 @@ package containerlogs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -70,6 +71,11 @@ func (r *logsReceiver) Start(_ context.Context, host component.Host) error {
 	if err != nil {
 		return err
 	}
+	if err := r.store.lock(); errors.Is(err, errLocked) {
+		return err
+	} else if err != nil {
+		r.log.Error("Offsets cannot be kept; a restart will send all lines again. Make the directory writable.", zap.Error(err))
+	}
 	r.sched = newScheduler()
 	r.discovery = discovery{
 		cfg: r.cfg, log: r.log, quiet: r.quiet, tel: r.tel, sched: r.sched,
@@ -79,6 +85,7 @@ func (r *logsReceiver) Start(_ context.Context, host component.Host) error {
 	r.discovery.init()
 	if err := r.tel.observe(r.set.MeterProvider, &r.discovery.openFiles); err != nil {
 		r.discovery.watch.close()
+		r.store.unlock()
 		return fmt.Errorf("register gauges: %w", err)
 	}
 	r.run()
@@ -228,6 +235,7 @@ func (r *logsReceiver) Shutdown(ctx context.Context) error {
 	<-delivered
 	r.work.Wait()
 	r.save()
+	r.store.unlock()
 	r.discovery.closeAll()
 	return r.tel.stop()
 }

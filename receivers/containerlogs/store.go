@@ -8,12 +8,53 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // store is the folder of the offsets file. The zero value keeps nothing.
-type store struct{ directory string }
+type store struct {
+	directory string
+	held      *os.File // its lock
+}
 
-const offsetsName = "offsets"
+const (
+	offsetsName = "offsets"
+	lockName    = "lock"
+)
+
+var errLocked = errors.New("another process follows logs with this directory, and each would overwrite the other's offsets; end it, or give each its own directory")
+
+// lock keeps other processes out of the folder until unlock. An error other
+// than errLocked means that the folder cannot be written to at all.
+func (s *store) lock() error {
+	if s.directory == "" {
+		return nil
+	}
+	if err := os.MkdirAll(s.directory, 0o700); err != nil {
+		return fmt.Errorf("make offsets directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(s.directory, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("lock offsets directory: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = errLocked
+		}
+		return fmt.Errorf("lock offsets directory %s: %w", s.directory, err)
+	}
+	s.held = f
+	return nil
+}
+
+func (s *store) unlock() {
+	if s.held != nil {
+		_ = s.held.Close() // was never written to
+		s.held = nil
+	}
+}
 
 // read returns the stored entries and whether there was a file. A file that
 // cannot be decoded is moved aside and named in the error; then every log is
@@ -21,9 +62,6 @@ const offsetsName = "offsets"
 func (s store) read() (entries []entry, found bool, err error) {
 	if s.directory == "" {
 		return nil, false, nil
-	}
-	if err := os.MkdirAll(s.directory, 0o700); err != nil {
-		return nil, false, fmt.Errorf("make offsets directory: %w", err)
 	}
 	path := filepath.Join(s.directory, offsetsName)
 	b, err := readBounded(path, maxOffsetsBytes)
