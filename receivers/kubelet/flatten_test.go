@@ -18,7 +18,7 @@ import (
 
 const scrapeTime = 1_800_000_000_000
 
-var captures = []string{"metrics-cadvisor.txt", "metrics-cadvisor-from-cri.txt", "metrics-resource.txt", "metrics-probes.txt", "metrics.txt"}
+var captures = []string{"metrics-cadvisor.txt", "metrics-cadvisor-from-cri.txt", "metrics-cadvisor-cgroup2.txt", "metrics-resource.txt", "metrics-probes.txt", "metrics.txt"}
 
 func capture(t testing.TB, name string) []byte {
 	t.Helper()
