@@ -3,9 +3,11 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -26,6 +28,29 @@ func (in *installation) deletePods(t *testing.T, part string) {
 		}
 	}
 	in.awaitData(t, time.Now())
+}
+
+// deleteWorkload deletes a pod that logs while it is asked to end. Its log goes
+// with it; what a follower was given is what the pod wrote.
+func (in *installation) deleteWorkload(t *testing.T) {
+	pods, err := in.pods(t.Context(), shop, "app.kubernetes.io/name=frontend")
+	if err != nil || len(pods) != 1 {
+		t.Fatalf("pods of frontend: %v (%v)", pods, err)
+	}
+	var log bytes.Buffer
+	follow := in.cluster.Kubectl(t.Context(), "--namespace", shop, "logs", pods[0].Name, "--follow")
+	follow.Stdout = &log
+	if err := follow.Start(); err != nil {
+		t.Fatal(err)
+	}
+	in.kubectl(t, "--namespace", shop, "delete", "pod", pods[0].Name, "--timeout="+patience.String())
+	follow.Wait() // it ends with the container
+	last := lastLines(log.Bytes())
+	if len(last) != 1 {
+		t.Fatalf("the follower was given the streams %v", last)
+	}
+	maps.Copy(in.written, last)
+	in.gone = append(in.gone, pods[0])
 }
 
 // kill sends SIGKILL to every process of a part, and waits for data from after.

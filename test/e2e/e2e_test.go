@@ -22,6 +22,7 @@ func TestInstalledByHelm(t *testing.T) {
 		}
 	}
 	for _, step := range []step{
+		{"delete pod of the workload", in.deleteWorkload},
 		{"every container has its series", in.checkSeries},
 		{"kubelet is asked with least privilege", in.checkKubelet},
 		{"permissions", in.checkPermissions},

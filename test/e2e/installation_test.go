@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -39,6 +40,9 @@ type installation struct {
 	jaeger     *stores.Jaeger
 	before     map[string]bool // objects of the cluster without release and workload
 	start      time.Time       // of the installation
+
+	gone    []corev1.Pod      // of the workload, deleted by the test
+	written map[string]uint64 // lines that they wrote, by stream
 }
 
 // prepare brings up the cluster with all images, and removes what a test that was
@@ -53,7 +57,7 @@ func prepare(t *testing.T) *installation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := &installation{options: o, cluster: c}
+	in := &installation{options: o, cluster: c, written: map[string]uint64{}}
 	if err := c.ImportImages(t.Context(), archives(t)...); err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,7 @@ func (in *installation) completeLines(ctx context.Context) (lines, error) {
 	if err != nil {
 		return lines{}, err
 	}
-	written, err := in.written(ctx, pods)
+	written, err := in.logEnds(ctx, pods)
 	if err != nil {
 		return lines{}, err
 	}
@@ -81,10 +81,11 @@ func (in *installation) completeLines(ctx context.Context) (lines, error) {
 	return found, errors.Join(found.lackOfRuns(pods), found.lackOfLines(written))
 }
 
-// written tells, by stream, a number up to which lines were written: what stands
-// at the end of the last two logs of each container.
-func (in *installation) written(ctx context.Context, pods []corev1.Pod) (map[string]uint64, error) {
-	written := map[string]uint64{}
+// logEnds tells, by stream, a number up to which lines were written: what stands
+// at the end of the last two logs of each container, and stood in those of pods
+// that are gone.
+func (in *installation) logEnds(ctx context.Context, pods []corev1.Pod) (map[string]uint64, error) {
+	written := maps.Clone(in.written)
 	for _, p := range pods {
 		for _, c := range p.Status.ContainerStatuses {
 			for _, previous := range []bool{false, true} {
@@ -97,24 +98,37 @@ func (in *installation) written(ctx context.Context, pods []corev1.Pod) (map[str
 				if err != nil {
 					return nil, err
 				}
-				for line := range bytes.Lines(text) {
-					if stream, seq, err := nodesim.ParseLine(bytes.TrimSuffix(line, []byte("\n"))); err == nil {
-						written[stream] = max(written[stream], seq)
-					}
-				}
+				maps.Copy(written, lastLines(text))
 			}
 		}
 	}
 	return written, nil
 }
 
+// lastLines is the number of the last line of each stream in a log.
+func lastLines(log []byte) map[string]uint64 {
+	last := map[string]uint64{}
+	for line := range bytes.Lines(log) {
+		if stream, seq, err := nodesim.ParseLine(bytes.TrimSuffix(line, []byte("\n"))); err == nil {
+			last[stream] = seq
+		}
+	}
+	return last
+}
+
+// byName has the pods that the workload had, those that are gone, too.
+func (in *installation) byName(pods []corev1.Pod) map[string]corev1.Pod {
+	named := map[string]corev1.Pod{}
+	for _, p := range slices.Concat(in.gone, pods) {
+		named[p.Name] = p
+	}
+	return named
+}
+
 // readLines reads all of the workload from Loki. What its libraries complain of
 // is on stderr.
 func (in *installation) readLines(ctx context.Context, pods []corev1.Pod) (lines, error) {
-	byName := map[string]corev1.Pod{}
-	for _, p := range pods {
-		byName[p.Name] = p
-	}
+	byName := in.byName(pods)
 	l := lines{seen: nodesim.NewSeen(), streams: map[containerRun]map[string]bool{}, wrong: map[string]int{}}
 	err := in.loki.Each(ctx, `{namespace="`+shop+`", stream="stdout"}`, in.start.Add(-time.Minute), time.Now().Add(time.Minute), func(e stores.Entry) error {
 		l.seen.Line([]byte(e.Line))

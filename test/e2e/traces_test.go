@@ -43,7 +43,7 @@ func (in *installation) checkTraces(t *testing.T) {
 		if traces, err = in.traces(ctx); err != nil {
 			return err
 		}
-		return lackOfSpans(written, traces, pods)
+		return lackOfSpans(written, traces, in.byName(pods))
 	})
 	whole := 0
 	for id, trace := range traces {
@@ -99,11 +99,7 @@ func (in *installation) traces(ctx context.Context) (map[string]stores.Trace, er
 }
 
 // lackOfSpans lists lines whose span Jaeger does not have, or has of another pod.
-func lackOfSpans(written []tracedLine, traces map[string]stores.Trace, pods []corev1.Pod) error {
-	byName := map[string]corev1.Pod{}
-	for _, p := range pods {
-		byName[p.Name] = p
-	}
+func lackOfSpans(written []tracedLine, traces map[string]stores.Trace, byName map[string]corev1.Pod) error {
 	var errs []error
 	for _, line := range written {
 		if err := lackOfSpan(line, traces[line.trace], byName[line.pod]); err != nil {
