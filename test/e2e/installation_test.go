@@ -38,8 +38,7 @@ type installation struct {
 	loki       *stores.Loki
 	prometheus *stores.Prometheus
 	jaeger     *stores.Jaeger
-	before     map[string]bool // objects of the cluster without release and workload
-	start      time.Time       // of the installation
+	start      time.Time // of the installation
 
 	gone    []corev1.Pod      // of the workload, deleted by the test
 	written map[string]uint64 // lines that they wrote, by stream
@@ -64,7 +63,6 @@ func prepare(t *testing.T) *installation {
 	in.connect(t)
 	in.nodes = strings.Fields(in.kubectl(t, "get", "nodes", "--sort-by=.metadata.name", "--output=jsonpath={.items[*].metadata.name}"))
 	in.clean(t)
-	in.before = in.objects(t)
 	return in
 }
 
