@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -151,6 +152,7 @@ type lokiSink struct {
 	address string
 	entries atomic.Int64
 	server  http.Server
+	serving sync.WaitGroup
 }
 
 func newLokiSink() (*lokiSink, error) {
@@ -160,7 +162,7 @@ func newLokiSink() (*lokiSink, error) {
 	}
 	s := &lokiSink{address: listener.Addr().String()}
 	s.server.Handler = http.HandlerFunc(s.push)
-	go s.server.Serve(listener) // ends with close
+	s.serving.Go(func() { _ = s.server.Serve(listener) }) // until close; what it cannot take is missing in wait
 	return s, nil
 }
 
@@ -201,4 +203,7 @@ func (s *lokiSink) wait(ctx context.Context, total int64) error {
 	return nil
 }
 
-func (s *lokiSink) close() { s.server.Close() }
+func (s *lokiSink) close() {
+	_ = s.server.Close()
+	s.serving.Wait()
+}

@@ -25,7 +25,7 @@ func benchLogs(files int) plog.Logs {
 		for _, kv := range [][2]string{
 			{"k8s.namespace.name", "shop"}, {"k8s.pod.name", pod}, {"k8s.pod.uid", fmt.Sprintf("0d9ba9a2-3a4b-4c5d-8e9f-%012d", f)},
 			{"k8s.container.name", "server"}, {"k8s.cluster.name", "prod-eu-1"}, {"k8s.node.name", "ip-10-0-3-17.eu-west-1.compute.internal"},
-			{"container.id", fmt.Sprintf("%064x", f)}, {"container.image.name", "registry.example.com/shop/checkout"},
+			{"container.id", fmt.Sprintf("%064x", f)}, {"container.image.name", "images.example.com/shop/checkout"},
 			{"k8s.deployment.name", "checkout"}, {"k8s.replicaset.name", "checkout-6d5f7c9b8"},
 			{"service.name", "checkout"}, {"service.namespace", "shop"}, {"service.version", "1.42.0"}, {"service.instance.id", "shop." + pod + ".server"},
 		} {

@@ -32,7 +32,7 @@ func nodePage() pmetric.Metrics {
 				dp.SetTimestamp(at(1_700_000_000_000))
 				put(dp.Attributes(), fmt.Sprintf("container=container-%d", c),
 					fmt.Sprintf("id=/kubepods/burstable/pod4ecaaf4d-0a79-4e48-9bd7-bd163ab6f%03d/9307e1bc74e2798d919f71a975b2c6ead60ea741cd66afd2d92819aa36f4ba%d", pod, c),
-					"image=registry.example.com/shop/web:1.2.3",
+					"image=images.example.com/shop/web:1.2.3",
 					fmt.Sprintf("name=9307e1bc74e2798d919f71a975b2c6ead60ea741cd66afd2d92819aa36f4b%03d%d", pod, c),
 					"namespace=shop", fmt.Sprintf("pod=web-7c58db8d8d-%05d", pod))
 			}

@@ -36,6 +36,8 @@
 // series. A series that stopped coming without one gets its marker after
 // expire_after, a millisecond after its last sample: one written at the present
 // time would make Prometheus refuse a backlog that a slow agent still holds.
+// Prometheus rightly refuses the marker of a series that goes on through another
+// aggregator; that is not searched for by halving and counts as nothing.
 //
 // # Scrape page
 //

@@ -14,6 +14,7 @@
 // The file is the write-ahead log. An offset is committed only when the next
 // consumer returned nil (or refused for good) for all lines before it, and
 // written to the offsets file, atomically and synced, at most a second later.
+// The folder is locked: a second agent on the node refuses to start.
 // After kill -9 or power loss what was not committed is read again: at least
 // once, in order per container, and a line sent again has the same timestamp,
 // body and stream. (The exception are malformed lines: they have no timestamp

@@ -64,32 +64,32 @@ type container struct {
 // Those that send traces come first.
 func workloads(node string) []workload {
 	front := workload{kind: "Deployment", namespace: "shop", name: "frontend", part: "shop", service: "frontend",
-		containers: []container{{"frontend", "registry.example.com/shop/frontend:1.4.2", jsonLines}}}
+		containers: []container{{"frontend", "images.example.com/shop/frontend:1.4.2", jsonLines}}}
 	payment := workload{kind: "Deployment", namespace: "shop", name: "payment", part: "shop", service: "payment",
-		containers: []container{{"payment", "registry.example.com/shop/payment:3.0.1", jsonLines}}}
+		containers: []container{{"payment", "images.example.com/shop/payment:3.0.1", jsonLines}}}
 	return []workload{
 		front,
 		{kind: "Deployment", namespace: "shop", name: "checkout", part: "shop", service: "checkout",
-			init: []container{{"migrate", "registry.example.com/shop/migrate:2.1.0", textLines}},
-			containers: []container{{"checkout", "registry.example.com/shop/checkout:2.1.0", jsonLines},
-				{"envoy", "registry.example.com/envoy:v1.31.0", textLines}}},
+			init: []container{{"migrate", "images.example.com/shop/migrate:2.1.0", textLines}},
+			containers: []container{{"checkout", "images.example.com/shop/checkout:2.1.0", jsonLines},
+				{"envoy", "images.example.com/envoy:v1.31.0", textLines}}},
 		payment,
 		front,
 		payment,
 		{kind: "StatefulSet", namespace: "data", name: "postgres",
-			containers: []container{{"postgres", "registry.example.com/postgres:17.2", textLines}}},
+			containers: []container{{"postgres", "images.example.com/postgres:17.2", textLines}}},
 		{kind: "DaemonSet", namespace: "kube-system", name: "kube-proxy",
 			containers: []container{{"kube-proxy", "registry.k8s.io/kube-proxy:v1.37.2", textLines}}},
 		{kind: "Static", namespace: "kube-system", name: "etcd-" + node,
 			containers: []container{{"etcd", "registry.k8s.io/etcd:3.7.0", jsonLines}}},
 		{kind: "Job", namespace: "batch", name: "import", done: true,
-			containers: []container{{"import", "registry.example.com/batch/import@sha256:" + fmt.Sprintf("%064x", 77), textLines}}},
+			containers: []container{{"import", "images.example.com/batch/import@sha256:" + fmt.Sprintf("%064x", 77), textLines}}},
 		{kind: "CronJob", namespace: "batch", name: "report", done: true,
-			containers: []container{{"report", "registry.example.com/batch/report:9", textLines}}},
+			containers: []container{{"report", "images.example.com/batch/report:9", textLines}}},
 		{kind: "Deployment", namespace: "shop", name: "crasher", part: "shop", crashing: true,
-			containers: []container{{"crasher", "registry.example.com/shop/crasher:0.1", stackTraces}}},
+			containers: []container{{"crasher", "images.example.com/shop/crasher:0.1", stackTraces}}},
 		{kind: "Deployment", namespace: "shop", name: "web-7c58db8d8d-frontend", part: "shop", // a name that looks generated
-			containers: []container{{"web", "registry.example.com/shop/web:5", textLines}}},
+			containers: []container{{"web", "images.example.com/shop/web:5", textLines}}},
 	}
 }
 
@@ -100,7 +100,7 @@ func makePods(n int, node string, r *rand.Rand, now time.Time) []*Pod {
 	pods := make([]*Pod, 0, n)
 	for i := range n {
 		w := workload{kind: "Deployment", namespace: "work", name: fmt.Sprintf("worker-%d", i/8),
-			containers: []container{{"worker", "registry.example.com/work/worker:1", lineFormat(i % 3)}}}
+			containers: []container{{"worker", "images.example.com/jobs/worker:1", lineFormat(i % 3)}}}
 		if i < len(named) {
 			w = named[i]
 		}
