@@ -1,0 +1,20 @@
+package kubestate
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// decoderOf gives the usual way to read a T.
+func decoderOf[T any](e encoding) func([]byte, *T) error {
+	if e == asProtobuf || e == asMetadata {
+		return func(data []byte, o *T) error {
+			m, ok := any(o).(interface{ Unmarshal([]byte) error })
+			if !ok {
+				return fmt.Errorf("%T is not known to protobuf", o)
+			}
+			return m.Unmarshal(data)
+		}
+	}
+	return func(data []byte, o *T) error { return json.Unmarshal(data, o) }
+}

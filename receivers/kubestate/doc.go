@@ -1,0 +1,43 @@
+// Package kubestate is the receiver "kubestate": it watches the API server and
+// tells the state of its objects as the series kube_*, with the names, labels,
+// help texts and types of kube-state-metrics v2.18, so that dashboards, rules
+// and alerts written for that program work unchanged.
+//
+// # How it works
+//
+// One goroutine per kind lists and watches (watch.go). Each object that arrives
+// is decoded, turned into its series at once and forgotten; what stays is the
+// text of those series, packed (state, see pack.go), in the kind's store
+// (store.go). At each interval the states are unpacked into pdata, in batches of
+// at most 8,192 points (sender.go), so the cost of an interval is that of
+// writing points and not that of understanding objects.
+//
+// # How a kind is written
+//
+// A kind is a table of families in a file of its own, built by newKind from a
+// spec. See pod.go and node.go:
+//
+//	func nodes() *kind {
+//		return newKind(spec[corev1.Node]{
+//			resource: "nodes", path: "api/v1/nodes", goType: "*v1.Node",
+//			identity: []string{"node"},
+//			identify: func(n *corev1.Node) []string { return []string{n.Name} },
+//			families: []family[corev1.Node]{{
+//				name: "kube_node_created", help: "Unix creation timestamp",
+//				write: func(w *writer, n *corev1.Node) { w.time(n.CreationTimestamp) },
+//			}, {
+//				name: "kube_node_spec_taint", help: "The taint of a cluster node.",
+//				labels: []string{"key", "value", "effect"},
+//				write: func(w *writer, n *corev1.Node) {
+//					for _, t := range n.Spec.Taints {
+//						w.put(1, t.Key, t.Value, string(t.Effect))
+//					}
+//				},
+//			}},
+//		})
+//	}
+//
+// The function that makes it is called in kinds.go. Every series bears the identity
+// labels and then those of its family; put takes the values of the latter, in
+// their order. A label with an empty value is no label.
+package kubestate
