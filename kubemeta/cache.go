@@ -96,6 +96,19 @@ func (c *Cache) ByContainerID(id string) (*Pod, *Container, bool) {
 	return nil, nil, false
 }
 
+// Pods are all that exist now, in no order.
+func (c *Cache) Pods() []*Pod {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	pods := make([]*Pod, 0, len(c.byUID))
+	for _, e := range c.byUID {
+		if e.tomb == nil {
+			pods = append(pods, e.pod)
+		}
+	}
+	return pods
+}
+
 // ByIP finds the pod that has the address now, or had it last. Pods on the
 // host's network are never found: their address is every such pod's.
 func (c *Cache) ByIP(ip netip.Addr) (*Pod, bool) {

@@ -316,3 +316,29 @@ func TestDisabledCacheIsNotWaitedFor(t *testing.T) {
 		t.Error("a consumer would wait for ever")
 	}
 }
+
+func TestPodsAreThoseThatExist(t *testing.T) {
+	c := NewCache()
+	c.Replace([]*Pod{pod("a", "one", time.Minute), pod("b", "two", time.Minute)})
+	c.Delete("a")
+	if pods := c.Pods(); len(pods) != 1 || pods[0].UID != "b" {
+		t.Errorf("%v", pods)
+	}
+}
+
+// A pod that becomes ready, or whose ports change, is another version.
+func TestReadinessAndPortsAreOfTheVersion(t *testing.T) {
+	c := NewCache()
+	c.Put(pod("a", "one", time.Minute))
+	first, _ := c.ByUID("a")
+	ready := *first
+	ready.Ready = true
+	c.Put(&ready)
+	second, _ := c.ByUID("a")
+	ports := *second
+	ports.Ports = []Port{{Container: "c", Number: 8080, Protocol: "TCP"}}
+	c.Put(&ports)
+	if third, _ := c.ByUID("a"); first == second || second == third {
+		t.Error("a change was taken for none")
+	}
+}

@@ -21,6 +21,9 @@ func TestRealPodDecodesWhole(t *testing.T) {
 	want := &Pod{
 		UID: "4ecaaf4d-0a79-4e48-9bd7-bd163ab6f689", Name: "web-7c58db8d8d-6887l", Namespace: "shop", NodeName: "lab-1",
 		IPs:         []netip.Addr{netip.MustParseAddr("10.244.0.4")},
+		Phase:       "Running",
+		Ready:       true,
+		Ports:       []Port{{Container: "web", Name: "http", Number: 8080, Protocol: "TCP"}},
 		Labels:      map[string]string{"app": "web", "pod-template-hash": "7c58db8d8d"},
 		Annotations: map[string]string{"example.com/team": "storefront"},
 		Containers: []Container{

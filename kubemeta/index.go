@@ -215,10 +215,10 @@ func (p *Pod) knows(id string) bool {
 func (p *Pod) equal(q *Pod) bool {
 	return p.UID == q.UID && p.Name == q.Name && p.Namespace == q.Namespace &&
 		p.NodeName == q.NodeName && p.ConfigHash == q.ConfigHash &&
-		p.HostNetwork == q.HostNetwork && p.Finished == q.Finished &&
+		p.HostNetwork == q.HostNetwork && p.Phase == q.Phase && p.Finished == q.Finished && p.Ready == q.Ready &&
 		p.Owner == q.Owner && p.Workload == q.Workload &&
 		p.CreatedAt.Equal(q.CreatedAt) && p.StartTime.Equal(q.StartTime) &&
-		slices.Equal(p.IPs, q.IPs) &&
+		slices.Equal(p.IPs, q.IPs) && slices.Equal(p.Ports, q.Ports) &&
 		slices.Equal(p.Containers, q.Containers) && slices.Equal(p.Earlier, q.Earlier) &&
 		maps.Equal(p.Labels, q.Labels) && maps.Equal(p.Annotations, q.Annotations)
 }
@@ -226,13 +226,16 @@ func (p *Pod) equal(q *Pod) bool {
 // size estimates the bytes that a pod and its index entries occupy: the text,
 // and a constant for each struct and map slot round it.
 func (p *Pod) size() int {
-	const perPod, perContainer, perPair, perAddress = 700, 300, 48, 64
+	const perPod, perContainer, perPort, perPair, perAddress = 740, 300, 72, 48, 64
 	n := perPod + len(p.UID) + len(p.Name) + len(p.Namespace) + len(p.NodeName) + len(p.ConfigHash) +
 		len(p.Owner.Kind) + len(p.Owner.Name) + perAddress*len(p.IPs)
 	for _, pairs := range [...]map[string]string{p.Labels, p.Annotations} {
 		for key, value := range pairs {
 			n += perPair + len(key) + len(value)
 		}
+	}
+	for i := range p.Ports {
+		n += perPort + len(p.Ports[i].Name)
 	}
 	for _, starts := range [...][]Container{p.Containers, p.Earlier} {
 		for i := range starts {

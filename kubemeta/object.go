@@ -1,6 +1,7 @@
 package kubemeta
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -49,6 +50,11 @@ type podSpec struct {
 type containerSpec struct {
 	Name  string `json:"name"`
 	Image string `json:"image"`
+	Ports []struct {
+		Name          string `json:"name"`
+		ContainerPort uint16 `json:"containerPort"`
+		Protocol      string `json:"protocol"`
+	} `json:"ports"`
 }
 
 type podStatus struct {
@@ -58,9 +64,15 @@ type podStatus struct {
 		IP string `json:"ip"`
 	} `json:"podIPs"`
 	StartTime                  time.Time         `json:"startTime"`
+	Conditions                 []podCondition    `json:"conditions"`
 	InitContainerStatuses      []containerStatus `json:"initContainerStatuses"`
 	ContainerStatuses          []containerStatus `json:"containerStatuses"`
 	EphemeralContainerStatuses []containerStatus `json:"ephemeralContainerStatuses"`
+}
+
+type podCondition struct {
+	Type   string `json:"type"`
+	Status string `json:"status"`
 }
 
 type containerStatus struct {
@@ -86,7 +98,9 @@ func (o *podObject) pod() *Pod {
 		ConfigHash:  configHash(m.Annotations),
 		IPs:         o.Status.addresses(),
 		HostNetwork: o.Spec.HostNetwork,
+		Phase:       o.Status.Phase,
 		Finished:    o.Status.Phase == "Succeeded" || o.Status.Phase == "Failed",
+		Ready:       slices.Contains(o.Status.Conditions, podCondition{"Ready", "True"}),
 		CreatedAt:   m.CreationTimestamp,
 		StartTime:   o.Status.StartTime,
 	}
@@ -102,7 +116,23 @@ func (o *podObject) pod() *Pod {
 	p.addContainers(o.Spec.InitContainers, o.Status.InitContainerStatuses, Container{Init: true})
 	p.addContainers(o.Spec.Containers, o.Status.ContainerStatuses, Container{})
 	p.addContainers(o.Spec.EphemeralContainers, o.Status.EphemeralContainerStatuses, Container{Ephemeral: true})
+	p.addPorts(o.Spec.InitContainers)
+	p.addPorts(o.Spec.Containers)
 	return p
+}
+
+// maxPorts bounds the ports that a pod keeps.
+const maxPorts = 64
+
+func (p *Pod) addPorts(specs []containerSpec) {
+	for _, spec := range specs {
+		for _, port := range spec.Ports {
+			if len(p.Ports) == maxPorts {
+				return
+			}
+			p.Ports = append(p.Ports, Port{Container: spec.Name, Name: port.Name, Number: port.ContainerPort, Protocol: cmp.Or(port.Protocol, "TCP")})
+		}
+	}
 }
 
 // addContainers joins the spec and the status of one kind of containers.

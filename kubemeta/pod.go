@@ -18,8 +18,12 @@ type Pod struct {
 	// IPs are unmapped (never v4 in v6).
 	IPs         []netip.Addr
 	HostNetwork bool
+	// Phase is the status' phase, such as "Running".
+	Phase string
 	// Finished: phase Succeeded or Failed; its addresses may be in use by another pod.
 	Finished bool
+	// Ready is the condition of that name: all containers pass their probes.
+	Ready bool
 	// Labels and Annotations are trimmed, see maxKeptBytes.
 	Labels      map[string]string
 	Annotations map[string]string
@@ -28,6 +32,8 @@ type Pod struct {
 	Containers []Container
 	// Earlier are former starts of Containers, newest first, at most maxEarlier.
 	Earlier []Container
+	// Ports are those that the containers declare, at most maxPorts.
+	Ports []Port
 	// Owner is the controller of the pod, zero without one.
 	Owner Owner
 	// Workload is what users think the pod belongs to: the Deployment of a
@@ -35,6 +41,14 @@ type Pod struct {
 	Workload  Owner
 	CreatedAt time.Time
 	StartTime time.Time
+}
+
+// Port is one that a container declares.
+type Port struct {
+	Container string
+	Name      string // "" for one without
+	Number    uint16
+	Protocol  string // TCP, UDP or SCTP
 }
 
 // Owner names a controller, such as Deployment "web".
