@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/connector"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/exporter"
@@ -165,6 +166,39 @@ func (f accountedReceiver) CreateTraces(ctx context.Context, set receiver.Settin
 	}
 	return endingReceiver{inner, f.end}, nil
 }
+
+// accountedSource puts the ledger's entry behind the metrics that a connector
+// makes from other signals. (None makes other signals from metrics.)
+type accountedSource struct {
+	connector.Factory
+	ending context.Context
+	end    context.CancelFunc
+}
+
+func newAccountedSource(f connector.Factory) accountedSource {
+	ending, end := context.WithCancel(context.Background())
+	return accountedSource{f, ending, end}
+}
+
+func (f accountedSource) CreateTracesToMetrics(ctx context.Context, set connector.Settings, cfg component.Config, next consumer.Metrics) (connector.Traces, error) {
+	account, err := ledger.NewAccount(set.MeterProvider, ledger.Metrics, set.ID.String())
+	if err != nil {
+		return nil, err
+	}
+	inner, err := f.Factory.CreateTracesToMetrics(ctx, set, cfg, enteringMetrics{next, entry{account, f.ending}})
+	if err != nil {
+		return nil, err
+	}
+	return endingSource{inner, endingReceiver{inner, f.end}}, nil
+}
+
+// endingSource is a connector whose deliveries end with its Shutdown.
+type endingSource struct {
+	connector.Traces
+	ending endingReceiver
+}
+
+func (s endingSource) Shutdown(ctx context.Context) error { return s.ending.Shutdown(ctx) }
 
 // exit is where data leaves the program through an exporter that keeps no
 // account of its own. It is exact as long as the exporter answers after the

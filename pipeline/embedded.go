@@ -19,9 +19,15 @@ var fragments embed.FS
 
 const embeddedScheme = "embedded"
 
+// builtOn are the fragments whose components a fragment uses: they are merged
+// below it, so that it, too, runs alone.
+var builtOn = map[string][]string{
+	"aggregator/spanmetrics": {"aggregator/metrics", "aggregator/traces"},
+}
+
 // fragmentProvider serves "embedded:<program>/<signal>": the program's
-// base.yaml with the signal's fragment merged over it, so that each fragment
-// runs alone and several of them merge into one configuration.
+// base.yaml, the fragments that the named one is built on and itself, merged in
+// this order, so that each fragment runs alone and several of them merge into one configuration.
 type fragmentProvider struct{}
 
 func newFragmentProvider() confmap.ProviderFactory {
@@ -43,8 +49,9 @@ func (fragmentProvider) Retrieve(_ context.Context, uri string, _ confmap.Watche
 		return nil, fmt.Errorf("retrieve %q: no such fragment; there are: %s", uri, strings.Join(fragmentNames(), ", "))
 	}
 	merged := confmap.New()
-	for _, file := range []string{path.Dir(name) + "/base.yaml", name + ".yaml"} {
-		part, err := readFragment(file)
+	parts := slices.Concat([]string{path.Dir(name) + "/base"}, builtOn[name], []string{name})
+	for _, file := range parts {
+		part, err := readFragment(file + ".yaml")
 		if err != nil {
 			return nil, err
 		}

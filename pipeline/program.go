@@ -7,7 +7,11 @@ import (
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/pprofextension"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/filterprocessor"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/transformprocessor"
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/connector"
+	"go.opentelemetry.io/collector/connector/forwardconnector"
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/debugexporter"
 	"go.opentelemetry.io/collector/extension"
@@ -37,6 +41,11 @@ type Program struct {
 	// upstream exporters know nothing of the ledger: account.go keeps it for them.
 	upstreamExporters []exporter.Factory
 	extensions        []extension.Factory
+	// connectors pass on what was counted when it entered.
+	connectors []connector.Factory
+	// sources are connectors that make items of their own, such as span
+	// metrics: the ledger counts these as received.
+	sources []connector.Factory
 }
 
 // shared returns a program with the components that both have.
@@ -45,7 +54,12 @@ func shared(name, description string) Program {
 		Name:        name,
 		Description: description,
 		receivers:   []receiver.Factory{otlpreceiver.NewFactory()},
-		processors:  []processor.Factory{memorylimiterprocessor.NewFactory()},
+		processors: []processor.Factory{
+			memorylimiterprocessor.NewFactory(),
+			filterprocessor.NewFactory(),
+			transformprocessor.NewFactory(),
+		},
+		connectors: []connector.Factory{forwardconnector.NewFactory()},
 		upstreamExporters: []exporter.Factory{
 			debugexporter.NewFactory(),
 		},
@@ -82,6 +96,13 @@ func (p Program) factories() (otelcol.Factories, error) {
 	if err != nil {
 		return otelcol.Factories{}, fmt.Errorf("list processors of %s: %w", p.Name, err)
 	}
+	connectors, err := otelcol.MakeFactoryMap(slices.Concat(p.connectors, p.sources)...)
+	if err != nil {
+		return otelcol.Factories{}, fmt.Errorf("list connectors of %s: %w", p.Name, err)
+	}
+	for _, f := range p.sources {
+		connectors[f.Type()] = newAccountedSource(f)
+	}
 	extensions, err := otelcol.MakeFactoryMap(p.extensions...)
 	if err != nil {
 		return otelcol.Factories{}, fmt.Errorf("list extensions of %s: %w", p.Name, err)
@@ -91,11 +112,13 @@ func (p Program) factories() (otelcol.Factories, error) {
 		Processors:       processors,
 		Exporters:        exporters,
 		Extensions:       extensions,
+		Connectors:       connectors,
 		Telemetry:        otelconftelemetry.NewFactory(),
 		ReceiverModules:  modules(receivers),
 		ProcessorModules: modules(processors),
 		ExporterModules:  modules(exporters),
 		ExtensionModules: modules(extensions),
+		ConnectorModules: modules(connectors),
 	}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -22,12 +23,20 @@ type Jaeger struct {
 
 // StartJaeger starts one; end it with Stop.
 func StartJaeger(ctx context.Context, o Options) (*Jaeger, error) {
-	s, ports, err := startStore(ctx, jaegerProgram, o, 4, "/api/services", func(_ string, ports []int) ([]string, error) {
-		return []string{
-			"--query.http-server.host-port=" + loopback(ports[0]),
-			"--collector.otlp.grpc.host-port=" + loopback(ports[1]),
-			"--collector.otlp.http.host-port=" + loopback(ports[2]),
-			"--collector.grpc-server.host-port=" + loopback(ports[3]),
+	program := jaegerProgram
+	var monitor []string
+	if o.MetricsURL != "" {
+		program.env = append(slices.Clone(program.env), "METRICS_STORAGE_TYPE=prometheus")
+		monitor = []string{"--prometheus.server-url=" + o.MetricsURL,
+			// As the span metrics connector and the Prometheus exporter name them.
+			"--prometheus.query.normalize-calls", "--prometheus.query.normalize-duration"}
+	}
+	s, ports, err := startStore(ctx, program, o, 4, "/api/services", func(_ string, ports []int) ([]string, error) {
+		return append(monitor,
+			"--query.http-server.host-port="+loopback(ports[0]),
+			"--collector.otlp.grpc.host-port="+loopback(ports[1]),
+			"--collector.otlp.http.host-port="+loopback(ports[2]),
+			"--collector.grpc-server.host-port="+loopback(ports[3]),
 			// Not used, and not to be in the way of another Jaeger.
 			"--query.grpc-server.host-port=127.0.0.1:0",
 			"--collector.http-server.host-port=127.0.0.1:0",
@@ -39,7 +48,7 @@ func StartJaeger(ctx context.Context, o Options) (*Jaeger, error) {
 			"--log-level=warn",
 			// Its own traces would go to localhost:4317, whoever listens there.
 			"--query.enable-tracing=false",
-		}, nil
+		), nil
 	})
 	if err != nil {
 		return nil, err
@@ -57,6 +66,29 @@ func TestJaeger(t testing.TB, o Options) *Jaeger {
 	}
 	stopAfter(t, j.store)
 	return j
+}
+
+// CallRate is what the Monitor tab shows of a service: calls per second of its
+// server spans, each minute of the last hour.
+func (j *Jaeger) CallRate(ctx context.Context, service string) ([]float64, error) {
+	var answer struct {
+		Metrics []struct {
+			MetricPoints []struct {
+				GaugeValue struct{ DoubleValue float64 }
+			}
+		}
+	}
+	query := url.Values{"service": {service}, "ratePer": {"60000"}, "step": {"5000"}, "lookback": {"3600000"}}
+	if err := j.get(ctx, "/api/metrics/calls", query, nil, &answer); err != nil {
+		return nil, fmt.Errorf("ask Jaeger for the call rate of %s: %w", service, err)
+	}
+	var rates []float64
+	for _, m := range answer.Metrics {
+		for _, p := range m.MetricPoints {
+			rates = append(rates, p.GaugeValue.DoubleValue)
+		}
+	}
+	return rates, nil
 }
 
 // Trace is a trace as Jaeger's query API gives it.

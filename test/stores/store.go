@@ -23,6 +23,8 @@ type Options struct {
 	// ScrapeTargets, of Prometheus only: host:port, scraped every second at
 	// /metrics with honor_labels.
 	ScrapeTargets []string
+	// MetricsURL, of Jaeger only: the Prometheus behind its Monitor tab.
+	MetricsURL string
 }
 
 // bindAttempts bounds the tries with other ports when one was taken meanwhile.

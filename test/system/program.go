@@ -13,6 +13,13 @@ import (
 	"github.com/crowsnest-o11y/crowsnest/test/process"
 )
 
+// fragmentsOf are the embedded fragments that each program runs here: what needs
+// no API server.
+var fragmentsOf = map[string][]string{
+	"agent":      {"logs", "metrics", "traces"},
+	"aggregator": {"logs", "metrics", "traces", "spanmetrics"},
+}
+
 const (
 	agentName      = "crowsnest-agent"
 	aggregatorName = "crowsnest-aggregator"
@@ -60,6 +67,9 @@ func (s *System) startAggregator(ctx context.Context, o Options) (*Program, erro
 			return nil, err
 		}
 		env := append([]string{
+			"K8S_CLUSTER_NAME=" + Cluster,
+			"POD_NAME=aggregator-0",
+			"CROWSNEST_SPAN_METRICS_INTERVAL=2s",
 			"CROWSNEST_OTLP_GRPC_ENDPOINT=" + otlp[0],
 			"CROWSNEST_LOKI_ENDPOINT=" + s.Loki.URL,
 			"CROWSNEST_REMOTE_WRITE_ENDPOINT=" + s.Prometheus.URL + "/api/v1/write",
@@ -113,8 +123,8 @@ func (s *System) startProgram(ctx context.Context, path, name string, configs, e
 	}
 	p := &Program{Metrics: ports[0], Health: ports[1], ZPages: ports[2], PProf: ports[3], client: s.client}
 	var args []string
-	for _, signal := range []string{"logs", "metrics", "traces"} {
-		args = append(args, "--config", "embedded:"+name+"/"+signal)
+	for _, fragment := range fragmentsOf[name] {
+		args = append(args, "--config", "embedded:"+name+"/"+fragment)
 	}
 	for _, c := range configs {
 		args = append(args, "--config", c)

@@ -123,7 +123,7 @@ func (s *System) startStores(ctx context.Context, log io.Writer) error {
 	if s.Loki, err = stores.StartLoki(ctx, stores.Options{Dir: filepath.Join(s.Dir, "loki")}); err != nil {
 		return err
 	}
-	s.Jaeger, err = stores.StartJaeger(ctx, stores.Options{Dir: filepath.Join(s.Dir, "jaeger")})
+	s.Jaeger, err = stores.StartJaeger(ctx, stores.Options{Dir: filepath.Join(s.Dir, "jaeger"), MetricsURL: s.Prometheus.URL})
 	return err
 }
 
