@@ -1,0 +1,130 @@
+package kubestate
+
+import (
+	"context"
+	"hash/fnv"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.uber.org/zap"
+
+	"github.com/crowsnest-o11y/crowsnest/ledger"
+)
+
+// reasonRefused: the pipeline did not take a batch and the interval is over.
+const reasonRefused = "refused"
+
+// sender tells the state of all stores at each interval. Of one goroutine.
+type sender struct {
+	stores    []*store
+	self      *selfReport // nil where another program tells it
+	next      consumer.Metrics
+	account   *ledger.Account
+	telemetry *telemetry
+	logger    *complaints
+	batch     batch
+}
+
+// run sends once the first lists are there or an interval is over, and then at
+// the times that are phase past a multiple of interval, until ctx ends.
+func (s *sender) run(ctx context.Context, interval time.Duration, listed *sync.WaitGroup) {
+	ready := make(chan struct{})
+	go func() { listed.Wait(); close(ready) }()
+	first := time.NewTimer(interval)
+	defer first.Stop()
+	select {
+	case <-ctx.Done():
+		<-ready // the watchers end with the same context
+		return
+	case <-first.C:
+	case <-ready:
+	}
+	s.pass(ctx)
+	first.Reset(untilPhase(time.Now(), interval, phaseOf(interval)))
+	select {
+	case <-ctx.Done():
+		<-ready
+		return
+	case <-first.C:
+	}
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		s.pass(ctx)
+		select {
+		case <-ctx.Done():
+			<-ready
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// phaseOf gives each process of a cluster another time within the interval.
+func phaseOf(interval time.Duration) time.Duration {
+	hash := fnv.New64a()
+	hash.Write([]byte(hostname()))
+	return time.Duration(hash.Sum64() % uint64(interval))
+}
+
+// untilPhase is the time from now to the next that is phase past a multiple
+// of interval since 1970.
+func untilPhase(now time.Time, interval, phase time.Duration) time.Duration {
+	past := time.Duration(now.UnixNano()) % interval
+	return (phase - past + interval) % interval
+}
+
+// pass sends every object once.
+func (s *sender) pass(ctx context.Context) {
+	began := time.Now()
+	now := pcommon.NewTimestampFromTime(began)
+	points := 0
+	s.batch.begin(now)
+	for _, store := range s.stores {
+		for slot, more := 0, true; more; {
+			if slot, more = s.batch.fill(store, slot); s.batch.points >= batchPoints {
+				points += s.batch.points
+				s.send(ctx)
+				s.batch.begin(now)
+			}
+			if ctx.Err() != nil {
+				s.batch.settle(false)
+				return
+			}
+		}
+	}
+	if s.self != nil {
+		s.self.write(&s.batch, time.Since(began), points+s.batch.points)
+	}
+	points += s.batch.points
+	s.send(ctx)
+	s.telemetry.passed(time.Since(began), points)
+	s.telemetry.sizes(s.stores)
+}
+
+// send hands the batch on and settles its objects: a batch refused for now is
+// given up, the next interval tells the state anew.
+func (s *sender) send(ctx context.Context) {
+	points := s.batch.points
+	if points == 0 {
+		return
+	}
+	s.telemetry.marked(s.batch.stale)
+	err := s.next.ConsumeMetrics(ctx, s.batch.metrics)
+	taken := err == nil || consumererror.IsPermanent(err)
+	s.batch.settle(taken)
+	switch {
+	case err == nil || ctx.Err() != nil && !taken:
+	case taken:
+		s.logger.warn("rejected", "Cluster state was rejected by the pipeline; the component that did so has counted its points",
+			zap.Int("points", points), zap.Error(err))
+	default:
+		s.account.Received(points)
+		s.account.Dropped(points, reasonRefused)
+		s.logger.warn(reasonRefused, "Cluster state was not taken by the pipeline; the next interval tells it anew",
+			zap.Int("points", points), zap.Error(err))
+	}
+}
