@@ -16,6 +16,8 @@ import (
 func Agent() Program {
 	p := shared("crowsnest-agent", "Gathers a Kubernetes node's container logs, kubelet metrics and traces and forwards them, each with its pod's identity.")
 	p.Defaults = []string{"embedded:agent/logs", "embedded:agent/metrics", "embedded:agent/traces"}
+	// On every node memory is scarcer than the few percent of a core it costs.
+	p.gcPercent = 50
 	p.receivers = append(p.receivers,
 		containerlogs.NewFactory(),
 		kubelet.NewFactory(),

@@ -34,6 +34,9 @@ type Program struct {
 	// Defaults are the configuration URIs used when no --config is given.
 	Defaults []string
 
+	// gcPercent is GOGC if the environment does not say: 0 leaves Go's 100.
+	gcPercent int
+
 	receivers  []receiver.Factory
 	processors []processor.Factory
 	// exporters keep their own account in the ledger.

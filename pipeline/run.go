@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,6 +38,9 @@ var errRun = errors.New("cannot run")
 // name) until ctx ends or a signal stops it, and returns its exit code. Errors
 // are written to stderr.
 func (p Program) Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if p.gcPercent != 0 && os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(p.gcPercent)
+	}
 	cmd := p.command()
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)

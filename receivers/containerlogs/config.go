@@ -57,7 +57,7 @@ func createDefaultConfig() component.Config {
 		Directory:        "/var/lib/crowsnest/containerlogs",
 		StartAt:          startAtBeginning,
 		MaxLineBytes:     256 << 10, // Loki refuses longer lines by default
-		MaxInFlightBytes: 8 << 20,
+		MaxInFlightBytes: 4 << 20,
 		ScanInterval:     5 * time.Second,
 		PodWait:          5 * time.Second,
 	}

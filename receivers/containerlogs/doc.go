@@ -48,7 +48,7 @@
 //	 (scan, inotify)   ▲  wake   │  queue   │ read, parse, deliver, commit
 //	                   └─────────┴──────────┘ release: more, hot or cold
 //
-// A lane is one goroutine that fills a batch (1 MiB of text, a 256 KiB chunk
+// A lane is one goroutine that fills a batch (512 KiB of text, a 256 KiB chunk
 // of each file in turn), delivers it and commits. A tail is in one lane at a
 // time. Files that were written in the last two seconds are polled every
 // 100 ms; others wait for an inotify alarm that fires once.

@@ -15,7 +15,7 @@ import (
 const (
 	// batchBytes is the log text that fills a batch. It stays well under
 	// gRPC's 4 MiB message limit with all attributes.
-	batchBytes = 1 << 20
+	batchBytes = 512 << 10
 	chunkBytes = 256 << 10
 	// A failed batch is tried again after retryMin, doubling to retryMax.
 	retryMin = 100 * time.Millisecond

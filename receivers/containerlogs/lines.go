@@ -38,7 +38,13 @@ type lineReader struct {
 	state   *lineState
 	records plog.LogRecordSlice
 	tally   lineTally
+	// spare collects the next line that comes in pieces. It is the reader's
+	// and not the container's: a node has a few readers and many containers.
+	spare []byte
 }
+
+// maxSpareBytes is the largest buffer kept for the next line.
+const maxSpareBytes = 64 << 10
 
 // read takes whole lines from the front of chunk, which begins at the given
 // place of the log, and returns how many bytes it used. full says that the
@@ -91,7 +97,7 @@ func (r *lineReader) line(line string, at position, valid bool) {
 		return
 	}
 	if !pend.active {
-		r.state.begin(p.stream, p.unixNano, at)
+		r.begin(p.stream, p.unixNano, at)
 	}
 	pend.pieces++
 	pend.add(p.content, r.keep())
@@ -113,7 +119,7 @@ func (r *lineReader) beginLong(chunk string, at position) {
 	}
 	pend := &r.state.pending[p.stream]
 	if !pend.active {
-		r.state.begin(p.stream, p.unixNano, at)
+		r.begin(p.stream, p.unixNano, at)
 		pend.fault = fault
 	}
 	pend.pieces++
@@ -152,7 +158,16 @@ func (r *lineReader) flush(s stream) {
 	} else {
 		r.record(string(pend.kept), pend.bytes, pend.unixNano, s, false)
 	}
-	pend.end()
+	if cap(pend.kept) <= maxSpareBytes {
+		r.spare = pend.kept
+	}
+	*pend = pending{}
+}
+
+// begin starts a line that comes in pieces.
+func (r *lineReader) begin(s stream, unixNano int64, at position) {
+	r.state.begin(s, unixNano, at, r.spare)
+	r.spare = nil
 }
 
 // flushAll delivers all pending lines: nothing can follow them any more.

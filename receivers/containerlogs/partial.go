@@ -29,13 +29,13 @@ func (s *lineState) pendingSince() (bool, position) {
 	return false, position{}
 }
 
-// begin starts a stream's line with a piece at the given place.
-func (s *lineState) begin(stream stream, unixNano int64, at position) {
+// begin starts a stream's line with a piece at the given place, to be collected
+// in buf.
+func (s *lineState) begin(stream stream, unixNano int64, at position, buf []byte) {
 	if held, _ := s.pendingSince(); !held {
 		s.since = at
 	}
-	p := &s.pending[stream]
-	*p = pending{active: true, unixNano: unixNano, kept: p.kept[:0]}
+	s.pending[stream] = pending{active: true, unixNano: unixNano, kept: buf[:0]}
 }
 
 // pending collects the pieces of a line of one stream until its last one came,
@@ -63,14 +63,4 @@ func (p *pending) add(content string, limit int) {
 	if room := limit - len(p.kept); room > 0 {
 		p.kept = append(p.kept, content[:min(room, len(content))]...)
 	}
-}
-
-// end forgets the line. A large buffer is given back: a container with one
-// huge line should not hold its memory for good.
-func (p *pending) end() {
-	kept := p.kept[:0]
-	if cap(kept) > 64<<10 {
-		kept = nil
-	}
-	*p = pending{kept: kept}
 }

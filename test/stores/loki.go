@@ -27,6 +27,9 @@ func StartLoki(ctx context.Context, o Options) (*Loki, error) {
 	s, _, err := startStore(ctx, lokiProgram, o, 2, "/ready", func(dir string, ports []int) ([]string, error) {
 		config := filepath.Join(dir, "loki.yaml")
 		text := fmt.Sprintf(lokiConfig, ports[0], ports[1], filepath.Join(dir, "data"))
+		if o.Unlimited {
+			text += lokiUnlimited
+		}
 		return []string{"-config.file=" + config}, os.WriteFile(config, []byte(text), 0o644)
 	})
 	if err != nil {
@@ -86,6 +89,14 @@ frontend_worker:
   frontend_address: 127.0.0.1:%[2]d
 analytics:
   reporting_enabled: false
+`
+
+// lokiUnlimited raises the limits by rate, 4 MB/s for all and 3 MB/s for a stream.
+const lokiUnlimited = `limits_config:
+  ingestion_rate_mb: 1000
+  ingestion_burst_size_mb: 1000
+  per_stream_rate_limit: 1000MB
+  per_stream_rate_limit_burst: 1000MB
 `
 
 // Entry is one stored line.

@@ -25,6 +25,8 @@ type Options struct {
 	ScrapeTargets []string
 	// MetricsURL, of Jaeger only: the Prometheus behind its Monitor tab.
 	MetricsURL string
+	// Unlimited, of Loki only: no limits by rate.
+	Unlimited bool
 }
 
 // bindAttempts bounds the tries with other ports when one was taken meanwhile.

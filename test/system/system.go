@@ -28,6 +28,8 @@ type Options struct {
 	Node nodesim.Config
 	// MetricsInterval is the agent's, 15 s if 0.
 	MetricsInterval time.Duration
+	// LokiUnlimited lifts Loki's limits by rate (4 MB/s by default).
+	LokiUnlimited bool
 	// Further configuration of the programs: --config arguments and environment.
 	AgentConfigs, AggregatorConfigs []string
 	AgentEnv, AggregatorEnv         []string
@@ -82,7 +84,7 @@ func (s *System) run(ctx context.Context, o Options) error {
 	if err := s.makeDir(); err != nil {
 		return err
 	}
-	if err := s.startStores(ctx, o.Log); err != nil {
+	if err := s.startStores(ctx, o); err != nil {
 		return err
 	}
 	fmt.Fprintln(o.Log, "starting aggregator, node and agent")
@@ -111,16 +113,16 @@ func (s *System) makeDir() error {
 	return nil
 }
 
-func (s *System) startStores(ctx context.Context, log io.Writer) error {
-	if err := stores.BuildAll(ctx, log); err != nil {
+func (s *System) startStores(ctx context.Context, o Options) error {
+	if err := stores.BuildAll(ctx, o.Log); err != nil {
 		return err
 	}
-	fmt.Fprintln(log, "starting Prometheus, Loki and Jaeger")
+	fmt.Fprintln(o.Log, "starting Prometheus, Loki and Jaeger")
 	var err error
 	if s.Prometheus, err = stores.StartPrometheus(ctx, stores.Options{Dir: filepath.Join(s.Dir, "prometheus")}); err != nil {
 		return err
 	}
-	if s.Loki, err = stores.StartLoki(ctx, stores.Options{Dir: filepath.Join(s.Dir, "loki")}); err != nil {
+	if s.Loki, err = stores.StartLoki(ctx, stores.Options{Dir: filepath.Join(s.Dir, "loki"), Unlimited: o.LokiUnlimited}); err != nil {
 		return err
 	}
 	s.Jaeger, err = stores.StartJaeger(ctx, stores.Options{Dir: filepath.Join(s.Dir, "jaeger"), MetricsURL: s.Prometheus.URL})
