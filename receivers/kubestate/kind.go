@@ -96,6 +96,9 @@ func newKind[T any](s spec[T]) *kind {
 	k := &kind{resource: s.resource, path: s.path, goType: s.goType, encoding: s.encoding,
 		optional: s.optional, identity: s.identity}
 	for _, f := range s.families {
+		if stable[f.name] {
+			f.help = "[STABLE] " + f.help
+		}
 		k.families = append(k.families, description{f.name, f.help, f.typ, f.labels, f.open})
 	}
 	decode := s.decode
