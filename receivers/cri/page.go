@@ -1,0 +1,182 @@
+package cri
+
+import (
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+)
+
+// kind is the type of a family.
+type kind int
+
+const (
+	gauge kind = iota
+	counter
+)
+
+func (k kind) String() string {
+	if k == counter {
+		return "counter"
+	}
+	return "gauge"
+}
+
+// label is a pair; one with an empty value is left out.
+type label struct{ name, value string }
+
+// series is one that was sent, as much as is needed to mark its end.
+type series struct {
+	name   string
+	kind   kind
+	labels []label
+}
+
+// page gathers the samples of scrapes, and marks the end of series that one had
+// and the next has not. Of one goroutine.
+type page struct {
+	maxSeries int
+
+	out      pmetric.MetricSlice
+	now      pcommon.Timestamp
+	families map[string]pmetric.Metric
+	current  map[string]series
+	previous map[string]series // sent before and not marked as ended
+	owners   map[owner]source
+	key      strings.Builder
+
+	overLimit int
+	stale     int
+}
+
+// owner is what one source tells whole: a family of one container or pod.
+type owner struct{ name, id string }
+
+// source is where a sample is from. What came first has a family.
+type source int
+
+func newPage(maxSeries int) *page {
+	return &page{maxSeries: maxSeries, previous: map[string]series{}}
+}
+
+// begin starts a scrape that writes to out.
+func (p *page) begin(now time.Time, out pmetric.MetricSlice) {
+	p.out, p.now = out, pcommon.NewTimestampFromTime(now)
+	p.families = make(map[string]pmetric.Metric, 64)
+	p.current = make(map[string]series, len(p.previous))
+	p.owners = map[owner]source{}
+	p.overLimit, p.stale = 0, 0
+}
+
+// sample is one value.
+type sample struct {
+	name   string
+	help   string
+	kind   kind
+	at     int64 // ns since 1970, 0 for now
+	value  float64
+	labels []label
+}
+
+// add takes a sample. A second one of the same series is ignored.
+func (p *page) add(s sample) {
+	key := p.keyOf(s.name, s.labels)
+	if _, known := p.current[key]; known {
+		return
+	}
+	if len(p.current) >= p.maxSeries {
+		p.overLimit++
+		return
+	}
+	p.current[key] = series{s.name, s.kind, s.labels}
+	point := p.point(s.name, s.help, s.kind, s.labels)
+	point.SetDoubleValue(s.value)
+	if s.at > 0 {
+		point.SetTimestamp(pcommon.Timestamp(s.at))
+	}
+}
+
+// addOwned is add for a family of one container or pod, which only the source
+// that came first may tell.
+func (p *page) addOwned(from source, id string, s sample) {
+	o := owner{s.name, id}
+	if first, owned := p.owners[o]; owned && first != from {
+		return
+	}
+	p.owners[o] = from
+	p.add(s)
+}
+
+func (p *page) keyOf(name string, labels []label) string {
+	p.key.Reset()
+	p.key.WriteString(name)
+	for _, l := range labels {
+		if l.value != "" {
+			p.key.WriteByte(0)
+			p.key.WriteString(l.name)
+			p.key.WriteByte(0)
+			p.key.WriteString(l.value)
+		}
+	}
+	return p.key.String()
+}
+
+func (p *page) point(name, help string, k kind, labels []label) pmetric.NumberDataPoint {
+	point := p.points(name, help, k).AppendEmpty()
+	point.SetTimestamp(p.now)
+	attributes := point.Attributes()
+	attributes.EnsureCapacity(len(labels))
+	for _, l := range labels {
+		if l.value != "" {
+			attributes.PutStr(l.name, l.value)
+		}
+	}
+	return point
+}
+
+// points are those of a family, which is as its first sample says.
+func (p *page) points(name, help string, k kind) pmetric.NumberDataPointSlice {
+	m, known := p.families[name]
+	if !known {
+		m = p.out.AppendEmpty()
+		m.SetName(name)
+		m.SetDescription(help)
+		m.Metadata().PutStr("prometheus.type", k.String())
+		if k == counter {
+			sum := m.SetEmptySum()
+			sum.SetIsMonotonic(true)
+			sum.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+		} else {
+			m.SetEmptyGauge()
+		}
+		p.families[name] = m
+	}
+	if m.Type() == pmetric.MetricTypeSum {
+		return m.Sum().DataPoints()
+	}
+	return m.Gauge().DataPoints()
+}
+
+// sweep marks the end of what was there before and is not now.
+func (p *page) sweep() {
+	for key, s := range p.previous {
+		if _, there := p.current[key]; there {
+			continue
+		}
+		p.point(s.name, "", s.kind, s.labels).SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
+		p.stale++
+	}
+}
+
+// commit ends a scrape; if its samples were not taken, ends are marked again.
+func (p *page) commit(taken bool) {
+	if taken {
+		p.previous = p.current
+	} else {
+		for key, s := range p.current {
+			p.previous[key] = s
+		}
+	}
+	p.out, p.families, p.current, p.owners = pmetric.MetricSlice{}, nil, nil, nil
+}
