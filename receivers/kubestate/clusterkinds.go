@@ -29,6 +29,7 @@ func clusterKinds() []*kind {
 		statefulSets(),
 		storageClasses(),
 		validatingWebhookConfigurations(),
+		verticalPodAutoscalers(),
 		volumeAttachments(),
 	}
 }

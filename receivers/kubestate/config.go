@@ -32,13 +32,16 @@ type Config struct {
 	Kubeconfig string `mapstructure:"kubeconfig"`
 	// CollectionInterval is the time between two points of a series.
 	CollectionInterval time.Duration `mapstructure:"collection_interval"`
-	// Resources are the plurals of those to watch; empty: all.
+	// Resources are the plurals of those to watch; empty: all but those of
+	// extraKinds.
 	Resources []string `mapstructure:"resources"`
 	// MetricLabelsAllowlist and MetricAnnotationsAllowlist name, by resource, the
 	// keys of the objects' labels and annotations that the families *_labels
 	// and *_annotations show; "*" stands for every key or every resource.
 	MetricLabelsAllowlist      map[string][]string `mapstructure:"metric_labels_allowlist"`
 	MetricAnnotationsAllowlist map[string][]string `mapstructure:"metric_annotations_allowlist"`
+	// CustomResourceState says what to tell of custom resources; scope node has none.
+	CustomResourceState CustomResourceState `mapstructure:"custom_resource_state"`
 	// MaxBytes bounds what is kept of all objects.
 	MaxBytes int64 `mapstructure:"max_bytes"`
 }
@@ -71,6 +74,9 @@ func (c *Config) Validate() error {
 	if c.CollectionInterval < 100*time.Millisecond || c.CollectionInterval > time.Hour {
 		errs = append(errs, fmt.Errorf("collection_interval: %v is not between 100ms and 1h", c.CollectionInterval))
 	}
+	if c.Scope == scopeNode && len(c.CustomResourceState.Spec.Resources) > 0 {
+		errs = append(errs, errors.New("custom_resource_state: is there with scope node, whose process tells of pods only"))
+	}
 	if c.MaxBytes < 1<<20 {
 		errs = append(errs, fmt.Errorf("max_bytes: %d is under the least of 1048576", c.MaxBytes))
 	}
@@ -79,7 +85,7 @@ func (c *Config) Validate() error {
 
 func (c *Config) validateResources() (errs []error) {
 	known := []string{"pods"}
-	for _, k := range builtin() {
+	for _, k := range append(builtin(), extraKinds()...) {
 		known = append(known, k.resource)
 	}
 	check := func(key, resource string) {
@@ -110,6 +116,9 @@ func (c *Config) kinds() []*kind {
 	}
 	if len(c.Resources) == 0 {
 		return all
+	}
+	if c.Scope != scopeNode {
+		all = append(all, extraKinds()...)
 	}
 	return slices.DeleteFunc(all, func(k *kind) bool { return !slices.Contains(c.Resources, k.resource) })
 }

@@ -108,4 +108,3 @@ func writeShare(w *writer, share *intstr.IntOrString, replicas *int32, roundUp b
 		w.put(float64(n))
 	}
 }
-

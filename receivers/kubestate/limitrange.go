@@ -27,7 +27,7 @@ func limitRanges() *kind {
 }
 
 func writeLimits(w *writer, of corev1.LimitType, limits corev1.ResourceList, constraint string) {
-	for name, n := range limits {
-		w.put(quantity(n), string(name), string(of), constraint)
+	for _, name := range sortedResources(limits) {
+		w.put(quantity(limits[name]), string(name), string(of), constraint)
 	}
 }

@@ -118,11 +118,47 @@ func (r *stateReceiver) run(ctx context.Context) {
 		counts = append(counts, w.report.self)
 		wg.Go(func() { w.run(ctx) })
 	}
+	if custom := r.cfg.CustomResourceState.Spec.Resources; len(custom) > 0 {
+		shared := &selfCounts{goType: "*unstructured.Unstructured"}
+		counts = append(counts, shared)
+		wg.Go(func() { r.watchCustom(ctx, &wg, send, budget, shared) })
+	}
 	if r.cfg.Scope != scopeNode {
 		send.self = newSelfReport(counts)
 	}
 	wg.Go(func() { send.run(ctx, r.cfg.CollectionInterval, &listed) })
 	<-ctx.Done()
+}
+
+// watchCustom watches the custom resources of the configuration that the API
+// server has, and those that it gets. counts are of all of them.
+func (r *stateReceiver) watchCustom(ctx context.Context, running *sync.WaitGroup, send *sender, b *budget, counts *selfCounts) {
+	d := &discovery{client: r.client, base: r.base, resources: r.cfg.CustomResourceState.Spec.Resources,
+		known: map[customResource]bool{}}
+	report := newReport(r.telemetry, &kind{resource: "customresources"}, r.set.Logger, counts)
+	for {
+		found, err := d.find(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			report.bad(err)
+		default:
+			report.good()
+		}
+		for _, k := range found {
+			w := r.watcher(k, b)
+			w.report.self = counts
+			w.waiting = new(sync.WaitGroup) // nobody waits: passes have begun
+			w.waiting.Add(1)
+			w.writer.complain = w.report.unreadable
+			send.add(w.store)
+			running.Go(func() { w.run(ctx) })
+		}
+		if !pause(ctx, spread(discoveryInterval)) {
+			return
+		}
+	}
 }
 
 func (r *stateReceiver) watcher(k *kind, b *budget) *watcher {

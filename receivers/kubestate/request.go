@@ -70,6 +70,7 @@ const (
 	reasonTooLarge     = "too_large"    // an object is beyond the bound
 	reasonMalformed    = "malformed"    // the answer cannot be understood
 	reasonStatus       = "status"       // any other status than success
+	reasonValue        = "value"        // a custom resource has no value that its metric can have
 )
 
 // reasonOf classes an error.

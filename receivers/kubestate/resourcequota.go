@@ -1,6 +1,11 @@
 package kubestate
 
-import corev1 "k8s.io/api/core/v1"
+import (
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+)
 
 func resourceQuotas() *kind {
 	return newKind(spec[corev1.ResourceQuota]{
@@ -15,14 +20,20 @@ func resourceQuotas() *kind {
 				name: "kube_resourcequota", help: "Information about resource quota.",
 				labels: []string{"resource", "type"},
 				write: func(w *writer, q *corev1.ResourceQuota) {
-					for name, n := range q.Status.Hard {
-						w.put(quantity(n), string(name), "hard")
+					for _, name := range sortedResources(q.Status.Hard) {
+						w.put(quantity(q.Status.Hard[name]), string(name), "hard")
 					}
-					for name, n := range q.Status.Used {
-						w.put(quantity(n), string(name), "used")
+					for _, name := range sortedResources(q.Status.Used) {
+						w.put(quantity(q.Status.Used[name]), string(name), "used")
 					}
 				},
 			},
 		},
 	})
+}
+
+// sortedResources gives the names in an order that is the same each time, for
+// an object whose series are what they were costs nothing.
+func sortedResources(l corev1.ResourceList) []corev1.ResourceName {
+	return slices.Sorted(maps.Keys(l))
 }

@@ -19,7 +19,8 @@ const reasonRefused = "refused"
 
 // sender tells the state of all stores at each interval. Of one goroutine.
 type sender struct {
-	stores    []*store
+	mu        sync.Mutex
+	stores    []*store    // custom resources' come later
 	self      *selfReport // nil where another program tells it
 	next      consumer.Metrics
 	account   *ledger.Account
@@ -77,13 +78,27 @@ func untilPhase(now time.Time, interval, phase time.Duration) time.Duration {
 	return (phase - past + interval) % interval
 }
 
+// add takes a store into the next pass.
+func (s *sender) add(store *store) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stores = append(s.stores, store)
+}
+
+// known are the stores that there are now.
+func (s *sender) known() []*store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stores
+}
+
 // pass sends every object once.
 func (s *sender) pass(ctx context.Context) {
 	began := time.Now()
 	now := pcommon.NewTimestampFromTime(began)
 	points := 0
 	s.batch.begin(now)
-	for _, store := range s.stores {
+	for _, store := range s.known() {
 		for slot, more := 0, true; more; {
 			if slot, more = s.batch.fill(store, slot); s.batch.points >= batchPoints {
 				points += s.batch.points
@@ -102,7 +117,7 @@ func (s *sender) pass(ctx context.Context) {
 	points += s.batch.points
 	s.send(ctx)
 	s.telemetry.passed(time.Since(began), points)
-	s.telemetry.sizes(s.stores)
+	s.telemetry.sizes(s.known())
 }
 
 // send hands the batch on and settles its objects: a batch refused for now is

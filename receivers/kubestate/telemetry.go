@@ -136,6 +136,17 @@ func (r *report) took(p *packer) {
 	}
 }
 
+// unreadable counts what a custom resource has where a number or a state is
+// expected, and logs it unless the configuration says not to.
+func (r *report) unreadable(f *customFamily, err error) {
+	r.telemetry.errors.Add(context.Background(), 1, metric.WithAttributes(
+		attribute.String("resource", r.kind.resource), attribute.String("reason", reasonValue)))
+	if !f.quiet {
+		r.complaints.warn("value of "+f.name, "A custom resource has no value that its metric can have; set errorLogV to be spared this",
+			zap.String("metric", f.name), zap.Error(err))
+	}
+}
+
 // refused counts an object for which there was no room.
 func (r *report) refused() {
 	r.telemetry.refusals.Add(context.Background(), 1, r.resource)

@@ -15,6 +15,9 @@ type writer struct {
 	family  int // index of the one being written
 	packer  packer
 	scratch []string
+	// complain is told of what a custom resource has where the configuration
+	// expects something else.
+	complain func(*customFamily, error)
 }
 
 // begin starts an object.
