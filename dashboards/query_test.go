@@ -1,0 +1,98 @@
+package dashboards
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/prometheus/prometheus/promql/parser"
+)
+
+// expression is a PromQL expression of a dashboard, variables filled in.
+type expression struct{ where, text string }
+
+func promQL() []expression {
+	var all []expression
+	for _, d := range All() {
+		for _, p := range d.Panels() {
+			for i, query := range p.Queries {
+				if query.Source == Prometheus {
+					all = append(all, expression{fmt.Sprintf("%s: %q %s", d.UID, p.Title, refID(i)), query.Resolve(nil)})
+				}
+			}
+		}
+		for _, a := range d.Annotations {
+			all = append(all, expression{fmt.Sprintf("%s: annotation %q", d.UID, a.Name), resolve(a.Expr, nil)})
+		}
+	}
+	return all
+}
+
+func TestPromQLParses(t *testing.T) {
+	for _, expression := range promQL() {
+		if _, err := parser.NewParser(parser.Options{}).ParseExpr(expression.text); err != nil {
+			t.Errorf("%s: %v\n%s", expression.where, err, expression.text)
+		}
+	}
+}
+
+// Every metric is one that exists, and every label that a query matches, groups
+// or joins by is on it: the rest returns nothing, and nobody is told.
+func TestQueriesReadWhatExists(t *testing.T) {
+	known := readVocabulary(t)
+	for _, expression := range promQL() {
+		expr, err := parser.NewParser(parser.Options{}).ParseExpr(expression.text)
+		if err != nil {
+			continue // TestPromQLParses says it
+		}
+		reading := reading{known: known}
+		reading.labels(expr)
+		for _, fault := range reading.faults {
+			t.Errorf("%s: %s\n%s", expression.where, fault, expression.text)
+		}
+	}
+}
+
+// A link or a legend that reads a label that its query drops is empty.
+func TestLegendsAndLinksHaveTheirLabels(t *testing.T) {
+	known := readVocabulary(t)
+	for _, d := range All() {
+		for _, p := range d.Panels() {
+			var linked []string
+			for _, l := range p.links {
+				linked = append(linked, l.labels()...)
+			}
+			for _, query := range p.Queries {
+				if query.Source != Prometheus {
+					continue
+				}
+				var wanted []string
+				if !query.dashed {
+					wanted = slices.Clone(linked)
+				}
+				for _, use := range labelUse.FindAllStringSubmatch(query.Legend, -1) {
+					wanted = append(wanted, use[1])
+				}
+				expr, err := parser.NewParser(parser.Options{}).ParseExpr(query.Resolve(nil))
+				if err != nil {
+					continue
+				}
+				got := (&reading{known: known}).labels(expr)
+				for _, label := range wanted {
+					if !got[label] {
+						t.Errorf("%s: panel %q reads label %s, which is not in its query's result: %s", d.UID, p.Title, label, query.Expr)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestResolveLeavesNoVariable(t *testing.T) {
+	values := map[string]string{"namespace": "shop", "pod": "web-1"}
+	query := q(`rate(a{<pod>, b="${node:regex}"}[$__rate_interval])`, "")
+	const want = `rate(a{cluster=~".*", namespace=~"shop", pod=~"web-1", b=".+"}[5m])`
+	if got := query.Resolve(values); got != want {
+		t.Errorf("resolved %s, want %s", got, want)
+	}
+}
