@@ -1,0 +1,307 @@
+package scrape
+
+import (
+	"encoding/hex"
+	"math"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/exemplar"
+	"github.com/prometheus/prometheus/model/labels"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+)
+
+// maxMilliseconds is the last time that nanoseconds since 1970 can hold.
+const maxMilliseconds = math.MaxInt64 / 1_000_000
+
+var noValue = pmetric.DefaultDataPointFlags.WithNoRecordedValue(true)
+
+// timestamp turns milliseconds since 1970 into pdata's nanoseconds.
+func timestamp(milliseconds int64) pcommon.Timestamp {
+	if milliseconds < 0 || milliseconds > maxMilliseconds {
+		return 0
+	}
+	return pcommon.Timestamp(milliseconds * 1e6)
+}
+
+// open makes the metric's slice under a place for this page, and says whether
+// it had been made already.
+func (p *page) open(m *metric, at place) (to pmetric.Metric, fresh bool) {
+	if m.made[at] == p.generation {
+		return pmetric.Metric{}, false
+	}
+	m.made[at], m.used = p.generation, p.generation
+	p.metrics[metricKey{m.name, m.shape}] = m
+	to = p.out[at].AppendEmpty()
+	to.SetName(m.name)
+	to.SetDescription(m.help)
+	to.SetUnit(m.unit)
+	kind := m.kind
+	if kind == model.MetricTypeGaugeHistogram || m.shape == shapeNumber && (kind == model.MetricTypeHistogram || kind == model.MetricTypeSummary) {
+		kind = model.MetricTypeUnknown // its series stand alone
+	}
+	to.Metadata().PutStr(metadataType, string(kind))
+	return to, true
+}
+
+func (p *page) numbers(m *metric, at place) pmetric.NumberDataPointSlice {
+	to, fresh := p.open(m, at)
+	if !fresh {
+		return m.numbers[at]
+	}
+	if m.kind == model.MetricTypeCounter {
+		sum := to.SetEmptySum()
+		sum.SetIsMonotonic(true)
+		sum.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+		m.numbers[at] = sum.DataPoints()
+	} else {
+		m.numbers[at] = to.SetEmptyGauge().DataPoints()
+	}
+	return m.numbers[at]
+}
+
+func (p *page) histograms(m *metric, at place) pmetric.HistogramDataPointSlice {
+	if to, fresh := p.open(m, at); fresh {
+		h := to.SetEmptyHistogram()
+		h.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+		m.histograms[at] = h.DataPoints()
+	}
+	return m.histograms[at]
+}
+
+func (p *page) summaries(m *metric, at place) pmetric.SummaryDataPointSlice {
+	if to, fresh := p.open(m, at); fresh {
+		m.summaries[at] = to.SetEmptySummary().DataPoints()
+	}
+	return m.summaries[at]
+}
+
+// alone is the metric of a series that is sent as a number.
+func (p *page) alone(s *series) *metric {
+	if s.metric == nil || s.metric.shape != shapeNumber {
+		s.metric = p.metric(s.id.Get(model.MetricNameLabel), shapeNumber)
+	}
+	return s.metric
+}
+
+// putNumber sends a series on its own.
+func (p *page) putNumber(s *series) {
+	point := p.numbers(p.alone(s), s.place).AppendEmpty()
+	point.SetTimestamp(timestamp(s.time))
+	point.SetStartTimestamp(timestamp(s.start))
+	point.SetDoubleValue(s.value)
+	attributes(point.Attributes(), s.id)
+	putExemplars(point.Exemplars(), s)
+}
+
+// attributes writes the labels but the name.
+func attributes(to pcommon.Map, id labels.Labels) {
+	to.EnsureCapacity(id.Len())
+	id.Range(func(l labels.Label) {
+		if l.Name != model.MetricNameLabel {
+			to.PutStr(l.Name, l.Value)
+		}
+	})
+}
+
+// assemble makes data points of the groups that the page has.
+func (p *page) assemble() {
+	for _, g := range p.present {
+		composed := p.composedHistogram
+		if g.metric.shape == shapeSummary {
+			composed = p.composedSummary
+		}
+		if g.whole = composed(g); !g.whole {
+			p.members(g, p.putNumber)
+		}
+	}
+}
+
+// has says whether this page has the member.
+func (p *page) has(s *series) bool { return s != nil && s.seen == p.generation }
+
+// members calls f with each member that this page has.
+func (p *page) members(g *group, f func(*series)) {
+	for _, s := range g.bounds {
+		if p.has(s) {
+			f(s)
+		}
+	}
+	if p.has(g.sum) {
+		f(g.sum)
+	}
+	if p.has(g.count) {
+		f(g.count)
+	}
+}
+
+// isCount says whether a number can be a count of which float64 loses nothing.
+func isCount(v float64) bool { return v >= 0 && v <= 1<<53 && v == math.Trunc(v) }
+
+// together says whether all series of the group bear one time.
+func (p *page) together(g *group) bool {
+	same := true
+	p.members(g, func(s *series) { same = same && s.time == g.count.time })
+	return same
+}
+
+// composes says whether a Histogram point says the same as the group's series:
+// a store makes +Inf and _count of every one.
+func (p *page) composes(g *group) bool {
+	if !p.has(g.count) || !isCount(g.count.value) || !p.together(g) {
+		return false
+	}
+	last, infinite := 0.0, false
+	for _, s := range g.bounds {
+		if !p.has(s) {
+			continue
+		}
+		if s.value < last || !isCount(s.value) {
+			return false
+		}
+		last, infinite = s.value, math.IsInf(s.bound, 1)
+	}
+	return infinite && last == g.count.value
+}
+
+func (p *page) composedHistogram(g *group) bool {
+	if !p.composes(g) {
+		return false
+	}
+	to := p.histograms(g.metric, g.place).AppendEmpty()
+	to.SetCount(uint64(g.count.value))
+	to.SetTimestamp(timestamp(g.count.time))
+	to.SetStartTimestamp(timestamp(g.count.start))
+	if p.has(g.sum) {
+		to.SetSum(g.sum.value)
+	}
+	counts, bounds := to.BucketCounts(), to.ExplicitBounds()
+	counts.EnsureCapacity(len(g.bounds))
+	bounds.EnsureCapacity(len(g.bounds))
+	below := uint64(0)
+	for _, s := range g.bounds {
+		if !p.has(s) {
+			continue
+		}
+		putExemplars(to.Exemplars(), s)
+		if !math.IsInf(s.bound, 1) {
+			bounds.Append(s.bound)
+		}
+		counts.Append(uint64(s.value) - below)
+		below = uint64(s.value)
+	}
+	attributes(to.Attributes(), g.id)
+	return true
+}
+
+func (p *page) composedSummary(g *group) bool {
+	if !p.has(g.sum) || !p.has(g.count) || !isCount(g.count.value) || !p.together(g) {
+		return false
+	}
+	to := p.summaries(g.metric, g.place).AppendEmpty()
+	to.SetCount(uint64(g.count.value))
+	to.SetSum(g.sum.value)
+	to.SetTimestamp(timestamp(g.count.time))
+	to.SetStartTimestamp(timestamp(g.count.start))
+	for _, s := range g.bounds {
+		if p.has(s) {
+			q := to.QuantileValues().AppendEmpty()
+			q.SetQuantile(s.bound)
+			q.SetValue(s.value)
+		}
+	}
+	attributes(to.Attributes(), g.id)
+	return true
+}
+
+// markAlone writes the marker of a series by itself.
+func (p *page) markAlone(s *series) {
+	p.tally.stale++
+	at := timestamp(p.markTime(s))
+	if s.role == roleNative {
+		to := p.natives(s.metric, s.place).AppendEmpty()
+		to.SetFlags(noValue)
+		to.SetTimestamp(at)
+		attributes(to.Attributes(), s.id)
+		return
+	}
+	to := p.numbers(p.alone(s), s.place).AppendEmpty()
+	to.SetFlags(noValue)
+	to.SetTimestamp(at)
+	attributes(to.Attributes(), s.id)
+}
+
+// markGroup writes the one marker of a group that is gone as a whole. It bears
+// the bounds, without which the buckets could not be named.
+func (p *page) markGroup(g *group) {
+	if g.marked == p.generation {
+		return
+	}
+	g.marked = p.generation
+	p.tally.stale++
+	time := p.now
+	for _, s := range append([]*series{g.sum, g.count}, g.bounds...) {
+		if s != nil {
+			time = max(time, p.markTime(s))
+		}
+	}
+	if g.metric.shape == shapeSummary {
+		to := p.summaries(g.metric, g.place).AppendEmpty()
+		to.SetFlags(noValue)
+		to.SetTimestamp(timestamp(time))
+		for _, s := range g.bounds {
+			to.QuantileValues().AppendEmpty().SetQuantile(s.bound)
+		}
+		attributes(to.Attributes(), g.id)
+		return
+	}
+	to := p.histograms(g.metric, g.place).AppendEmpty()
+	to.SetFlags(noValue)
+	to.SetTimestamp(timestamp(time))
+	for _, s := range g.bounds {
+		if !math.IsInf(s.bound, 1) {
+			to.ExplicitBounds().Append(s.bound)
+		}
+	}
+	to.BucketCounts().FromRaw(make([]uint64, to.ExplicitBounds().Len()+1))
+	attributes(to.Attributes(), g.id)
+}
+
+func putExemplars(to pmetric.ExemplarSlice, s *series) {
+	for _, e := range s.exemplars {
+		putExemplar(to.AppendEmpty(), e, s.time)
+	}
+}
+
+func putExemplar(to pmetric.Exemplar, e exemplar.Exemplar, time int64) {
+	to.SetDoubleValue(e.Value)
+	to.SetTimestamp(timestamp(time))
+	if e.HasTs && e.Ts > 0 && e.Ts < maxMilliseconds {
+		to.SetTimestamp(timestamp(e.Ts))
+	}
+	e.Labels.Range(func(l labels.Label) { putExemplarLabel(to, l) })
+}
+
+// putExemplarLabel gives trace and span ids their fields, other labels and
+// ids of another form an attribute.
+func putExemplarLabel(to pmetric.Exemplar, l labels.Label) {
+	var trace pcommon.TraceID
+	var span pcommon.SpanID
+	switch {
+	case l.Name == "trace_id" && decodeHex(trace[:], l.Value):
+		to.SetTraceID(trace)
+	case l.Name == "span_id" && decodeHex(span[:], l.Value):
+		to.SetSpanID(span)
+	default:
+		to.FilteredAttributes().PutStr(l.Name, l.Value)
+	}
+}
+
+// decodeHex fills to from text and says whether text was just that long.
+func decodeHex(to []byte, text string) bool {
+	if len(text) != hex.EncodedLen(len(to)) {
+		return false
+	}
+	_, err := hex.Decode(to, []byte(text))
+	return err == nil
+}
