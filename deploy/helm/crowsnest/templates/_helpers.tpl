@@ -209,12 +209,60 @@ true
 {{- end }}
 {{- end }}
 
+{{/*
+Names of the chosen sources of metrics, as fragments have them. Takes a list:
+root, "agent" or "aggregator".
+*/}}
+{{- define "crowsnest.sources" -}}
+{{- $root := index . 0 }}{{ $sources := $root.Values.sources -}}
+{{- $names := list }}
+{{- if not $root.Values.signals.metrics }}
+{{- else if eq (index . 1) "agent" }}
+{{- if eq $sources.containers "cri" }}{{ $names = append $names "cri" }}{{ end }}
+{{- if $sources.node }}{{ $names = append $names "node" }}{{ end }}
+{{- if and $sources.kubeState (eq $root.Values.agent.podSource "apiserver") }}{{ $names = append $names "kubestate" }}{{ end }}
+{{- if $sources.terminations }}{{ $names = append $names "terminations" }}{{ end }}
+{{- if $sources.controlPlane }}{{ $names = append $names "control_plane" }}{{ end }}
+{{- if $sources.applications }}{{ $names = append $names "applications" }}{{ end }}
+{{- else }}
+{{- if $sources.kubeState }}{{ $names = append $names "kubestate" }}{{ end }}
+{{- if $sources.controlPlane }}{{ $names = append $names "control_plane" }}{{ end }}
+{{- if and $sources.spanMetrics $root.Values.signals.traces }}{{ $names = append $names "spanmetrics" }}{{ end }}
+{{- end }}
+{{- join " " $names }}
+{{- end }}
+
+{{/* "true" if an agent talks to the container runtime. */}}
+{{- define "crowsnest.agent.cri" -}}
+{{- if and .Values.signals.metrics (or .Values.sources.terminations (eq .Values.sources.containers "cri")) }}true{{ end }}
+{{- end }}
+
+{{/* "true" if an agent looks at the host's root. */}}
+{{- define "crowsnest.agent.hostRoot" -}}
+{{- if and .Values.signals.metrics (or .Values.sources.terminations .Values.sources.node) }}true{{ end }}
+{{- end }}
+
+{{/* "true" if an agent takes OTLP. */}}
+{{- define "crowsnest.agent.otlp" -}}
+{{- if or .Values.signals.traces (and .Values.signals.metrics .Values.sources.applications) }}true{{ end }}
+{{- end }}
+
+{{/* "true" if the aggregators' leader asks the API server. */}}
+{{- define "crowsnest.aggregator.leads" -}}
+{{- if and .Values.signals.metrics (or .Values.sources.kubeState .Values.sources.controlPlane) }}true{{ end }}
+{{- end }}
+
 {{/* The fragments in use; the user's YAML comes last and wins. Takes a list: root, "agent" or "aggregator". */}}
 {{- define "crowsnest.fragments" -}}
 {{- $root := index . 0 }}{{ $component := index . 1 -}}
 {{- range $signal := list "logs" "metrics" "traces" }}
 {{- if get $root.Values.signals $signal }}
 - --config=embedded:{{ $component }}/{{ $signal }}
+{{- end }}
+{{- end }}
+{{- range $source := include "crowsnest.sources" . | splitList " " }}
+{{- with $source }}
+- --config=embedded:{{ $component }}/{{ . }}
 {{- end }}
 {{- end }}
 {{- if ne $root.Values.tls.mode "disabled" }}
@@ -234,11 +282,23 @@ true
 {{- $env := dict
   "K8S_NODE_NAME" (dict "valueFrom" (dict "fieldRef" (dict "fieldPath" "spec.nodeName")))
   "K8S_NODE_IP" (dict "valueFrom" (dict "fieldRef" (dict "fieldPath" "status.hostIP")))
+  "POD_NAME" (dict "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.name")))
+  "POD_NAMESPACE" (dict "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.namespace")))
   "K8S_CLUSTER_NAME" .Values.clusterName
   "CROWSNEST_AGGREGATOR_ENDPOINT" (default (printf "%s:4317" (include "crowsnest.aggregatorHost" .)) .Values.agent.aggregatorEndpoint)
   "CROWSNEST_POD_SOURCE" .Values.agent.podSource
   "CROWSNEST_KUBELET_ENDPOINT" .Values.agent.kubelet.endpoint
   "CROWSNEST_KUBELET_INSECURE_SKIP_VERIFY" .Values.agent.kubelet.insecureSkipVerify }}
+{{- if ne .Values.agent.podSource "apiserver" }}
+{{- $_ := set $env "CROWSNEST_MONITORS" "false" }}
+{{- end }}
+{{- if include "crowsnest.agent.cri" . }}
+{{- $_ := set $env "CROWSNEST_CRI_ENDPOINT" (printf "unix:///host/cri/%s" (base .Values.agent.hostPaths.criSocket)) }}
+{{- end }}
+{{- if include "crowsnest.agent.hostRoot" . }}
+{{- $_ := set $env "CROWSNEST_HOST_ROOT" "/host/root" }}
+{{- $_ := set $env "CROWSNEST_CGROUP_ROOT" "/host/root/sys/fs/cgroup" }}
+{{- end }}
 {{- with include "crowsnest.gomemlimit" (list "agent" .Values.agent.resources) }}
 {{- $_ := set $env "GOMEMLIMIT" . }}
 {{- end }}
@@ -262,7 +322,17 @@ true
 {{- end }}
 
 {{- define "crowsnest.aggregator.env" -}}
-{{- $env := dict }}
+{{- $env := dict
+  "POD_NAME" (dict "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.name")))
+  "POD_NAMESPACE" (dict "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.namespace")))
+  "K8S_CLUSTER_NAME" .Values.clusterName }}
+{{- if include "crowsnest.aggregator.leads" . }}
+{{- $_ := set $env "CROWSNEST_LEASE" (printf "%s-aggregator" (include "crowsnest.fullname" .)) }}
+{{- end }}
+{{- if eq .Values.agent.podSource "kubelet" }}
+{{- /* Agents without access to the API server do not tell of their pods. */}}
+{{- $_ := set $env "CROWSNEST_KUBESTATE_SCOPE" "all" }}
+{{- end }}
 {{- $names := dict "loki" "CROWSNEST_LOKI_ENDPOINT" "prometheus" "CROWSNEST_REMOTE_WRITE_ENDPOINT" "jaeger" "CROWSNEST_JAEGER_ENDPOINT" }}
 {{- $signals := dict "loki" "logs" "prometheus" "metrics" "jaeger" "traces" }}
 {{- range $store, $values := .Values.stores }}
