@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/klauspost/compress/snappy"
 	"github.com/prometheus/common/expfmt"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
@@ -49,39 +48,37 @@ func perSeries(b *testing.B, series int) {
 func BenchmarkTranslate(b *testing.B) {
 	md := nodePage()
 	b.ReportAllocs()
+	t := newTranslator()
 	for b.Loop() {
-		translate(md, 0)
+		t.translate(md, 0)
 	}
 	perSeries(b, md.DataPointCount())
 }
 
 func BenchmarkUpdate(b *testing.B) {
 	md := nodePage()
-	t := newTable(1 << 30)
-	points := translate(md, 0).points
-	t.update(points, epoch)
+	t := newTable(1<<30, time.Hour)
+	batch := translate(md, 0)
+	t.update(batch, epoch)
 	b.ReportAllocs()
 	for b.Loop() {
-		t.update(points, epoch)
+		t.update(batch, epoch)
 	}
-	perSeries(b, len(points))
+	perSeries(b, len(batch.points))
 	n, bytes := t.size()
 	b.ReportMetric(float64(bytes)/float64(n), "table-B/series")
 }
 
-func benchmarkEncode(b *testing.B, encode func([]*point) ([]byte, error)) {
+func benchmarkEncode(b *testing.B, protocol string) {
 	points := pointers(translate(nodePage(), 0).points)
+	s := &shard{}
 	size := 0
 	b.ReportAllocs()
 	for b.Loop() {
 		size = 0
 		for rest := points; len(rest) > 0; {
 			n := requestLen(rest)
-			body, err := encode(rest[:n])
-			if err != nil {
-				b.Fatal(err)
-			}
-			size += len(snappy.Encode(nil, body))
+			size += len(s.encode(protocol, rest[:n], nil))
 			rest = rest[n:]
 		}
 	}
@@ -89,31 +86,25 @@ func benchmarkEncode(b *testing.B, encode func([]*point) ([]byte, error)) {
 	b.ReportMetric(float64(size)/float64(len(points)), "sent-B/series")
 }
 
-func BenchmarkEncodeV1(b *testing.B) {
-	benchmarkEncode(b, func(p []*point) ([]byte, error) { return encodeV1(p, nil).Marshal() })
-}
+func BenchmarkEncodeV1(b *testing.B) { benchmarkEncode(b, ProtocolV1) }
 
-func BenchmarkEncodeV2(b *testing.B) {
-	benchmarkEncode(b, func(p []*point) ([]byte, error) { return encodeV2(p).Marshal() })
-}
+func BenchmarkEncodeV2(b *testing.B) { benchmarkEncode(b, ProtocolV2) }
 
-func BenchmarkPage(b *testing.B) {
-	t := newTable(1 << 30)
-	points := translate(nodePage(), 0).points
-	t.update(points, time.Now())
+func benchmarkPage(b *testing.B, format expfmt.FormatType) {
+	t := newTable(1<<30, time.Hour)
+	batch := translate(nodePage(), 0)
+	t.update(batch, time.Now())
 	b.ReportAllocs()
 	for b.Loop() {
-		families, done, err := gatherer{table: t}.Gather()
-		if err != nil {
+		if err := (&page{table: t}).write(io.Discard, newWriterOf(expfmt.NewFormat(format))); err != nil {
 			b.Fatal(err)
 		}
-		enc := expfmt.NewEncoder(io.Discard, expfmt.NewFormat(expfmt.TypeTextPlain))
-		for _, f := range families {
-			if err := enc.Encode(f); err != nil {
-				b.Fatal(err)
-			}
-		}
-		done()
 	}
-	perSeries(b, len(points))
+	perSeries(b, len(batch.points))
 }
+
+func BenchmarkPage(b *testing.B) { benchmarkPage(b, expfmt.TypeTextPlain) }
+
+func BenchmarkPageOpenMetrics(b *testing.B) { benchmarkPage(b, expfmt.TypeOpenMetrics) }
+
+func BenchmarkPageProtobuf(b *testing.B) { benchmarkPage(b, expfmt.TypeProtoDelim) }

@@ -1,81 +1,181 @@
 package prometheus
 
 import (
-	"github.com/prometheus/prometheus/model/histogram"
-	"github.com/prometheus/prometheus/model/value"
+	"encoding/binary"
+	"math"
+
 	"github.com/prometheus/prometheus/prompb"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 )
 
-// encodeV1 makes a remote write 1.0 request of points and, beside them, of
-// families whose metadata is due.
-func encodeV1(points []*point, metadata []*family) *prompb.WriteRequest {
-	var arena labelArena
-	var wire wireLabels
-	req := &prompb.WriteRequest{Timeseries: make([]prompb.TimeSeries, 0, countSeries(points))}
+// Requests are encoded by hand: label sets are kept as remote write v1 has them
+// on the wire, so that v1 copies them and v2 looks up only what differs from the
+// series before.
+
+// Fields of the messages of both protocols: number<<3 | wire type.
+const (
+	tagV1Series   = 1<<3 | 2 // WriteRequest
+	tagV1Metadata = 3<<3 | 2
+
+	tagV1Sample    = 2<<3 | 2 // TimeSeries
+	tagV1Exemplar  = 3<<3 | 2
+	tagV1Histogram = 4<<3 | 2
+
+	tagSampleValue     = 1<<3 | 1 // Sample, alike in both
+	tagSampleTimestamp = 2<<3 | 0
+	tagSampleStart     = 3<<3 | 0 // v2 alone
+
+	tagExemplarLabels    = 1<<3 | 2 // Exemplar, alike but for what labels are
+	tagExemplarValue     = 2<<3 | 1
+	tagExemplarTimestamp = 3<<3 | 0
+
+	tagV2Symbol = 4<<3 | 2 // Request
+	tagV2Series = 5<<3 | 2
+
+	tagV2Labels    = 1<<3 | 2 // TimeSeries
+	tagV2Sample    = 2<<3 | 2
+	tagV2Histogram = 3<<3 | 2
+	tagV2Exemplar  = 4<<3 | 2
+	tagV2Metadata  = 5<<3 | 2
+
+	tagV2Type = 1<<3 | 0 // Metadata
+	tagV2Help = 3<<3 | 0
+	tagV2Unit = 4<<3 | 0
+)
+
+// encoder makes requests. It is for one goroutine, and what it returns is valid
+// until it is used again.
+type encoder struct {
+	out     []byte
+	series  []byte // the one that is being made
+	part    []byte // a message within it
+	symbols symbolTable
+}
+
+func (e *encoder) encode(protocol string, points []*point, metadata []*family) []byte {
+	if protocol == ProtocolV2 {
+		return e.encodeV2(points)
+	}
+	return e.encodeV1(points, metadata)
+}
+
+// encodeV1 makes a remote write 1.0 request of points and, beside them, of families
+// whose metadata is due.
+func (e *encoder) encodeV1(points []*point, metadata []*family) []byte {
+	e.out = e.out[:0]
 	for _, p := range points {
-		p.expand(&arena, func(s series) {
-			ts := prompb.TimeSeries{Labels: wire.of(s.labels)}
+		c := p.labels.cut(p.extraLabel())
+		p.expand(func(s *sample) {
+			e.series = p.labels.appendSeries(e.series[:0], c, p.family.name, s)
 			if s.native != nil {
-				ts.Histograms = []prompb.Histogram{prompb.FromIntHistogram(p.timestampMs, staleCount(s.native))}
+				h := prompb.FromIntHistogram(p.timestampMs, s.native)
+				e.series = e.appendMarshaled(e.series, tagV1Histogram, &h)
 			} else {
-				ts.Samples = []prompb.Sample{{Value: s.value, Timestamp: p.timestampMs}}
+				e.series = appendSample(e.series, tagV1Sample, s.value, p.timestampMs, 0)
 			}
-			for _, e := range s.exemplars {
-				ts.Exemplars = append(ts.Exemplars, prompb.Exemplar{Labels: wire.of(e.labels), Value: e.value, Timestamp: e.timestampMs})
+			for i := range s.exemplars {
+				e.part = appendExemplarRest(append(e.part[:0], s.exemplars[i].labels...), &s.exemplars[i])
+				e.series = appendMessage(e.series, tagV1Exemplar, e.part)
 			}
-			req.Timeseries = append(req.Timeseries, ts)
+			e.out = appendMessage(e.out, tagV1Series, e.series)
 		})
 	}
 	for _, f := range metadata {
-		req.Metadata = append(req.Metadata, prompb.MetricMetadata{Type: f.typ, MetricFamilyName: f.name, Help: f.help, Unit: f.unit})
+		m := prompb.MetricMetadata{Type: f.typ, MetricFamilyName: f.name, Help: f.help, Unit: f.unit}
+		e.out = e.appendMarshaled(e.out, tagV1Metadata, &m)
 	}
-	return req
+	return e.out
 }
 
-// wireLabels converts labels, with one allocation for many series.
-type wireLabels struct {
-	free []prompb.Label
+// marshaler is what the generated messages have.
+type marshaler interface {
+	Size() int
+	MarshalToSizedBuffer([]byte) (int, error)
 }
 
-func (w *wireLabels) of(from []label) []prompb.Label {
-	if len(w.free) < len(from) {
-		w.free = make([]prompb.Label, max(len(from), arenaLabels))
+func (e *encoder) appendMarshaled(to []byte, tag byte, m marshaler) []byte {
+	size := m.Size()
+	e.part = append(e.part[:0], make([]byte, size)...)
+	// The generated code has no error to return: the buffer has the right size.
+	_, _ = m.MarshalToSizedBuffer(e.part)
+	return appendMessage(to, tag, e.part)
+}
+
+func appendSample(to []byte, tag byte, value float64, timestampMs, startMs int64) []byte {
+	to = append(to, tag, 0) // the length follows: it fits a byte
+	from := len(to)
+	to = appendDouble(to, tagSampleValue, value)
+	to = appendInt(to, tagSampleTimestamp, timestampMs)
+	if startMs != 0 {
+		to = appendInt(to, tagSampleStart, startMs)
 	}
-	out := w.free[:len(from):len(from)]
-	w.free = w.free[len(from):]
-	for i, l := range from {
-		out[i].Name, out[i].Value = l.Name, l.Value
-	}
-	return out
+	to[from-1] = byte(len(to) - from)
+	return to
+}
+
+func appendDouble(to []byte, tag byte, v float64) []byte {
+	return binary.LittleEndian.AppendUint64(append(to, tag), math.Float64bits(v))
+}
+
+func appendInt(to []byte, tag byte, v int64) []byte {
+	return binary.AppendUvarint(append(to, tag), uint64(v))
+}
+
+func appendExemplarRest(to []byte, x *exemplar) []byte {
+	to = appendDouble(to, tagExemplarValue, x.value)
+	return appendInt(to, tagExemplarTimestamp, x.timestampMs)
 }
 
 // encodeV2 makes a remote write 2.0 request; metadata is in each series.
-func encodeV2(points []*point) *writev2.Request {
-	var arena labelArena
-	symbols := writev2.NewSymbolTable()
-	req := &writev2.Request{Timeseries: make([]writev2.TimeSeries, 0, countSeries(points))}
+func (e *encoder) encodeV2(points []*point) []byte {
+	t := &e.symbols
+	t.reset()
+	var described *family
+	var metadata []byte // of described
+	e.out = e.out[:0]
 	for _, p := range points {
-		metadata := writev2.Metadata{
-			Type:    writev2.Metadata_MetricType(p.family.typ), // the enumerations agree
-			HelpRef: symbols.Symbolize(p.family.help),
-			UnitRef: symbols.Symbolize(p.family.unit),
+		if p.family != described {
+			described = p.family
+			metadata = e.appendMetadata(metadata[:0], described)
 		}
-		p.expand(&arena, func(s series) {
-			ts := writev2.TimeSeries{LabelsRefs: symbolize(&symbols, s.labels), Metadata: metadata}
+		p.expand(func(s *sample) {
+			e.part = t.appendSeriesRefs(e.part[:0], p, s)
+			e.series = appendMessage(e.series[:0], tagV2Labels, e.part)
 			if s.native != nil {
-				ts.Histograms = []writev2.Histogram{writev2.FromIntHistogram(p.startMs, p.timestampMs, staleCount(s.native))}
+				h := writev2.FromIntHistogram(p.startMs, p.timestampMs, s.native)
+				e.series = e.appendMarshaled(e.series, tagV2Histogram, &h)
 			} else {
-				ts.Samples = []writev2.Sample{{Value: s.value, Timestamp: p.timestampMs, StartTimestamp: p.startMs}}
+				e.series = appendSample(e.series, tagV2Sample, s.value, p.timestampMs, p.startMs)
 			}
-			for _, e := range s.exemplars {
-				ts.Exemplars = append(ts.Exemplars, writev2.Exemplar{LabelsRefs: symbolize(&symbols, e.labels), Value: e.value, Timestamp: e.timestampMs})
+			for i := range s.exemplars {
+				e.series = e.appendExemplarV2(e.series, &s.exemplars[i])
 			}
-			req.Timeseries = append(req.Timeseries, ts)
+			e.series = append(e.series, metadata...)
+			e.out = appendMessage(e.out, tagV2Series, e.series)
 		})
 	}
-	req.Symbols = symbols.Symbols()
-	return req
+	// Symbols come first, as receivers that read a request once want them.
+	e.series = append(t.appendTo(e.series[:0]), e.out...)
+	e.series, e.out = e.out, e.series
+	return e.out
+}
+
+func (e *encoder) appendMetadata(to []byte, f *family) []byte {
+	m := appendInt(e.part[:0], tagV2Type, int64(f.typ)) // the enumerations agree
+	if f.help != "" {
+		m = appendInt(m, tagV2Help, int64(e.symbols.refOf([]byte(f.help))))
+	}
+	if f.unit != "" {
+		m = appendInt(m, tagV2Unit, int64(e.symbols.refOf([]byte(f.unit))))
+	}
+	e.part = m
+	return appendMessage(to, tagV2Metadata, m)
+}
+
+func (e *encoder) appendExemplarV2(to []byte, x *exemplar) []byte {
+	refs := e.symbols.appendRefs(nil, x.labels)
+	e.part = appendExemplarRest(appendMessage(e.part[:0], tagExemplarLabels, refs), x)
+	return appendMessage(to, tagV2Exemplar, e.part)
 }
 
 func countSeries(points []*point) int {
@@ -84,21 +184,4 @@ func countSeries(points []*point) int {
 		n += p.seriesCount()
 	}
 	return n
-}
-
-func symbolize(t *writev2.SymbolsTable, from []label) []uint32 {
-	refs := make([]uint32, 0, 2*len(from))
-	for i := range from {
-		refs = append(refs, t.Symbolize(from[i].Name), t.Symbolize(from[i].Value))
-	}
-	return refs
-}
-
-// staleCount gives a stale histogram the count that Prometheus's own senders
-// write; the sum is what makes it stale.
-func staleCount(h *histogram.Histogram) *histogram.Histogram {
-	if value.IsStaleNaN(h.Sum) {
-		return &histogram.Histogram{Sum: h.Sum, Count: value.StaleNaN}
-	}
-	return h
 }

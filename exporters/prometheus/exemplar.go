@@ -42,7 +42,7 @@ func (t *translator) exemplars(from pmetric.ExemplarSlice) []exemplar {
 }
 
 // exemplarLabels keeps the trace and span first, then as many attributes as fit.
-func (t *translator) exemplarLabels(e pmetric.Exemplar) []label {
+func (t *translator) exemplarLabels(e pmetric.Exemplar) packed {
 	var out []label
 	runes := 0
 	add := func(name, value string) {
@@ -64,10 +64,10 @@ func (t *translator) exemplarLabels(e pmetric.Exemplar) []label {
 		add(t.name(l.Name, false), l.Value)
 	}
 	slices.SortFunc(out, compareLabels)
-	return out
+	return pack(out)
 }
 
-// sortedAttributes makes what fits independent of the sender's order.
+// sortedAttributes makes what is taken independent of the sender's order.
 func sortedAttributes(attrs pcommon.Map) []label {
 	out := make([]label, 0, attrs.Len())
 	for k, v := range attrs.All() {

@@ -35,6 +35,8 @@ type metricsExporter struct {
 	account *ledger.Account
 	tel     *telemetry
 	table   *table
+	// translators keep their memory from one batch to the next.
+	translators sync.Pool
 
 	remote *remoteWriter // nil without remote_write
 	server *http.Server  // nil without scrape
@@ -67,12 +69,16 @@ func newMetricsExporter(set exporter.Settings, cfg *Config) (*metricsExporter, e
 	if err != nil {
 		return nil, err
 	}
-	t := newTable(cfg.MaxBytes)
+	t := newTable(cfg.MaxBytes, cfg.ExpireAfter)
 	tel, err := newTelemetry(set.TelemetrySettings, set.ID.String(), t)
 	if err != nil {
 		return nil, err
 	}
-	return &metricsExporter{cfg: cfg, set: set, account: account, tel: tel, table: t, ended: make(chan []point, 1)}, nil
+	return &metricsExporter{
+		cfg: cfg, set: set, account: account, tel: tel, table: t,
+		translators: sync.Pool{New: func() any { return newTranslator() }},
+		ended:       make(chan []point, 1),
+	}, nil
 }
 
 func (e *metricsExporter) start(ctx context.Context, host component.Host) error {
@@ -106,8 +112,8 @@ func (e *metricsExporter) startRemoteWrite(ctx context.Context, host component.H
 	if err != nil {
 		return fmt.Errorf("make HTTP client for %s: %w", own.Endpoint, err)
 	}
-	e.remote, err = newRemoteWriter(cfg, client, e.tel)
-	return err
+	e.remote = newRemoteWriter(cfg, client, e.tel)
+	return nil
 }
 
 func (e *metricsExporter) startPage(ctx context.Context, host component.Host) error {
@@ -116,7 +122,7 @@ func (e *metricsExporter) startPage(ctx context.Context, host component.Host) er
 	if err != nil {
 		return fmt.Errorf("listen on scrape::endpoint %s: %w", cfg.NetAddr.Endpoint, err)
 	}
-	e.server, err = cfg.ToServer(ctx, host.GetExtensions(), e.set.TelemetrySettings, newPage(e.table))
+	e.server, err = cfg.ToServer(ctx, host.GetExtensions(), e.set.TelemetrySettings, newPage(e.table, e.tel))
 	if err != nil {
 		return errors.Join(fmt.Errorf("make HTTP server for %s: %w", cfg.NetAddr.Endpoint, err), listener.Close())
 	}
@@ -153,8 +159,11 @@ func (e *metricsExporter) shutdown(ctx context.Context) error {
 // error the sender keeps the data, and nothing of it was counted.
 func (e *metricsExporter) consume(ctx context.Context, md pmetric.Metrics) error {
 	now := time.Now()
-	b := translate(md, now.UnixMilli())
-	metadata := e.table.update(b.points, now)
+	t := e.translators.Get().(*translator)
+	defer e.translators.Put(t)
+	b := t.translate(md, now.UnixMilli())
+	changed := e.table.update(b, now)
+	e.tel.conflicting(changed)
 	if e.remote != nil {
 		for i := range b.points {
 			if p := &b.points[i]; p.refused != "" {
@@ -162,11 +171,11 @@ func (e *metricsExporter) consume(ctx context.Context, md pmetric.Metrics) error
 				p.refused = "" // remote write decides
 			}
 		}
-		if err := e.send(ctx, b.points, metadata); err != nil {
+		if err := e.send(ctx, b.points, changed.metadata); err != nil {
 			return err
 		}
 	}
-	e.settle(&b)
+	e.settle(b)
 	return nil
 }
 
@@ -202,8 +211,11 @@ func (e *metricsExporter) settle(b *batch) {
 }
 
 // expireLoop forgets series that stopped coming.
+// maxExpireTick is how late a series may end at most, beyond its two intervals.
+const maxExpireTick = 2 * time.Second
+
 func (e *metricsExporter) expireLoop() {
-	ticker := time.NewTicker(max(e.cfg.ExpireAfter/20, 100*time.Millisecond))
+	ticker := time.NewTicker(min(maxExpireTick, max(e.cfg.ExpireAfter/20, 100*time.Millisecond)))
 	defer ticker.Stop()
 	for {
 		select {
@@ -216,7 +228,7 @@ func (e *metricsExporter) expireLoop() {
 }
 
 func (e *metricsExporter) expire(now time.Time) {
-	ended := e.table.expire(now.Add(-e.cfg.ExpireAfter))
+	ended := e.table.expire(now, e.remote != nil)
 	if e.remote == nil || len(ended) == 0 {
 		return
 	}

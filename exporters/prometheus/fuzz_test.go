@@ -1,10 +1,15 @@
 package prometheus
 
 import (
+	"io"
 	"slices"
 	"testing"
+	"time"
 	"unicode/utf8"
 
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/prometheus/prompb"
+	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
@@ -46,13 +51,14 @@ func FuzzLabels(f *testing.F) {
 		}
 		resource := []label{{Name: "instance", Value: "i"}, {Name: "job", Value: "j"}}
 		var b labeler
-		ls := b.build("metric", attrs, resource, verbatim, bucketLabel)
+		src := labelSource{metric: "metric", resource: resource, verbatim: verbatim, reserved: bucketLabel}
+		ls := unpack(b.build(src, attrs))
 		checkLabels(t, ls, true)
 		if slices.ContainsFunc(ls, func(l label) bool { return l.Name == bucketLabel }) {
 			t.Errorf("the bucket's label is taken: %q", renderLabels(ls))
 		}
-		again := b.build("metric", other, resource, verbatim, bucketLabel)
-		if !slices.ContainsFunc([]string{k1, k2, k3}, func(k string) bool { return k == "" }) && k1 != k2 && k2 != k3 && k1 != k3 && !equalLabels(ls, again) {
+		again := unpack(b.build(src, other))
+		if !slices.ContainsFunc([]string{k1, k2, k3}, func(k string) bool { return k == "" }) && k1 != k2 && k2 != k3 && k1 != k3 && !slices.Equal(ls, again) {
 			t.Errorf("the order of attributes matters: %q, %q", renderLabels(ls), renderLabels(again))
 		}
 	})
@@ -81,20 +87,19 @@ func FuzzTranslate(f *testing.F) {
 		for _, n := range b.dropped {
 			items += n
 		}
-		tb := newTable(1 << 20)
-		tb.update(b.points, epoch)
-		var arena labelArena
+		tb := newTable(1<<20, time.Hour)
+		tb.update(b, epoch)
 		for i := range b.points {
 			p := &b.points[i]
 			if !p.derived {
 				items++
 			}
 			n := 0
-			p.expand(&arena, func(s series) { checkLabels(t, s.labels, true); n++ })
+			p.expand(func(s *sample) { checkLabels(t, unpacked(p, s), true); n++ })
 			if n != p.seriesCount() {
 				t.Errorf("%d series, seriesCount is %d", n, p.seriesCount())
 			}
-			if p.native != nil {
+			if p.detail != nil && p.detail.native != nil {
 				if err := checkSpans(p); err != "" {
 					t.Error(err)
 				}
@@ -104,31 +109,34 @@ func FuzzTranslate(f *testing.F) {
 			t.Errorf("%d points and drops of %d items", items, b.items)
 		}
 		all := pointers(b.points)
-		if _, err := encodeV1(all, nil).Marshal(); err != nil {
+		var e encoder
+		var v1 prompb.WriteRequest
+		if err := v1.Unmarshal(e.encodeV1(all, nil)); err != nil {
 			t.Error(err)
 		}
-		if _, err := encodeV2(all).Marshal(); err != nil {
+		var v2 writev2.Request
+		if err := v2.Unmarshal(e.encodeV2(all)); err != nil {
 			t.Error(err)
 		}
-		if _, _, err := (gatherer{table: tb}).Gather(); err != nil {
-			t.Error(err)
+		for _, format := range []expfmt.FormatType{expfmt.TypeTextPlain, expfmt.TypeOpenMetrics, expfmt.TypeProtoDelim} {
+			if err := (&page{table: tb}).write(io.Discard, newWriterOf(expfmt.NewFormat(format))); err != nil {
+				t.Error(err)
+			}
 		}
-		tb.expire(epoch)
-		if n, bytes := tb.size(); n != 0 || bytes != 0 {
-			t.Errorf("%d series and %d bytes are left", n, bytes)
-		}
+		tb.expire(epoch.Add(time.Hour), true)
+		wantEmpty(t, tb)
 	})
 }
 
 func checkSpans(p *point) string {
 	var positive, negative uint32
-	for _, s := range p.native.PositiveSpans {
+	for _, s := range p.detail.native.PositiveSpans {
 		positive += s.Length
 	}
-	for _, s := range p.native.NegativeSpans {
+	for _, s := range p.detail.native.NegativeSpans {
 		negative += s.Length
 	}
-	if int(positive) != len(p.native.PositiveBuckets) || int(negative) != len(p.native.NegativeBuckets) {
+	if int(positive) != len(p.detail.native.PositiveBuckets) || int(negative) != len(p.detail.native.NegativeBuckets) {
 		return "spans and buckets differ"
 	}
 	return ""

@@ -20,7 +20,8 @@ const (
 )
 
 func (t *translator) native(dp pmetric.ExponentialHistogramDataPoint, src source) {
-	p := t.begin(src, kindNative, "", dp.Attributes(), dp.Timestamp(), dp.StartTimestamp(), dp.Flags())
+	p := t.begin(src, kindNative, dp.Attributes(), dp.Timestamp(), dp.StartTimestamp(), dp.Flags())
+	p.detail = &detail{}
 	if p.stale {
 		return
 	}
@@ -33,8 +34,8 @@ func (t *translator) native(dp pmetric.ExponentialHistogramDataPoint, src source
 		t.malformed(ledger.ReasonMalformed)
 		return
 	}
-	p.native = h
-	p.exemplars = t.exemplars(dp.Exemplars())
+	p.detail.native = h
+	p.detail.exemplars = t.exemplars(dp.Exemplars())
 }
 
 func nativeHistogram(dp pmetric.ExponentialHistogramDataPoint) (*histogram.Histogram, bool) {

@@ -1,226 +1,172 @@
 package prometheus
 
 import (
-	"cmp"
-	"math"
+	"compress/flate"
+	"io"
 	"net/http"
-	"slices"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-	dto "github.com/prometheus/client_model/go"
+	"github.com/klauspost/compress/gzip"
 	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/prometheus/model/histogram"
-	"github.com/prometheus/prometheus/prompb"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
+	"github.com/prometheus/common/model"
 )
 
 const (
 	pagePath = "/metrics"
-	// maxScrapes at once; more get 503. Each holds the whole page in memory.
+	// maxScrapes at once; more get 503.
 	maxScrapes = 8
+	// chunkEntries are written while the table is locked once.
+	chunkEntries = 256
+	// chunkBytes are handed to the network at once.
+	chunkBytes = 64 << 10
 )
 
-// newPage serves the table. The page is gathered by the table itself and not
-// collected through a registry, which would make and check a descriptor per
-// series and scrape: the table's label sets are unique and valid as they are.
-func newPage(t *table) http.Handler {
-	opts := promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: maxScrapes}
-	text := promhttp.HandlerForTransactional(gatherer{table: t}, opts)
-	openMetrics := promhttp.HandlerForTransactional(gatherer{table: t, openMetrics: true}, opts)
+// page serves the table. It is written by this package and not by client_golang's
+// registry, which builds all of a page in memory and checks each series at every
+// scrape: the table's label sets are unique and valid as they are. What a scrape
+// holds is a buffer, and the list of the family that it is at.
+type page struct {
+	table *table
+	tel   *telemetry
+	slots chan struct{}
+}
+
+func newPage(t *table, tel *telemetry) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+pagePath, func(w http.ResponseWriter, r *http.Request) {
-		//lint:ignore SA1019 promhttp negotiates by this function, and both must come to the same format
-		if expfmt.NegotiateIncludingOpenMetrics(r.Header).FormatType() == expfmt.TypeOpenMetrics {
-			openMetrics.ServeHTTP(w, r)
-			return
-		}
-		text.ServeHTTP(w, r)
-	})
+	mux.Handle("GET "+pagePath, &page{table: t, tel: tel, slots: make(chan struct{}, maxScrapes)})
 	return mux
 }
 
-// gatherer reads a page out of a table.
-type gatherer struct {
-	table *table
-	// openMetrics: a counter has "_total" at its end or it gets it, and then it
-	// is another series. Kubernetes has counters without (kubelet_evictions), so
-	// those are shown with unknown type in that format.
-	openMetrics bool
+func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	select {
+	case p.slots <- struct{}{}:
+		defer func() { <-p.slots }()
+	default:
+		p.tel.scraped("refused")
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "too many scrapes at once, try again", http.StatusServiceUnavailable)
+		return
+	}
+	//lint:ignore SA1019 promhttp negotiates by this function, too
+	format := expfmt.NegotiateIncludingOpenMetrics(r.Header)
+	w.Header().Set("Content-Type", string(format))
+	w.Header().Set("Vary", "Accept, Accept-Encoding")
+	out, finish := compressed(w, r)
+	err := p.write(out, newWriterOf(format))
+	if err == nil {
+		err = finish()
+	}
+	if err != nil {
+		p.tel.scraped("aborted") // the client is gone, and with it who could be told
+		return
+	}
+	p.tel.scraped("complete")
 }
 
-var _ prometheus.TransactionalGatherer = gatherer{}
+// compressed answers as the client asks.
+func compressed(w http.ResponseWriter, r *http.Request) (out io.Writer, finish func() error) {
+	for part := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		name, weight, _ := strings.Cut(strings.TrimSpace(part), ";")
+		if name != "gzip" || strings.Trim(strings.TrimSpace(weight), "q=0.") == "" && weight != "" {
+			continue
+		}
+		w.Header().Set("Content-Encoding", "gzip")
+		zip, err := gzip.NewWriterLevel(w, flate.BestSpeed)
+		if err != nil {
+			break // the level is a good one
+		}
+		return zip, zip.Close
+	}
+	return w, func() error { return nil }
+}
 
-// Gather returns families sorted by name. The table is locked per family, so a
-// large page does not hold up the data coming in.
-func (g gatherer) Gather() ([]*dto.MetricFamily, func(), error) {
-	names := g.table.familyNames()
-	out := make([]*dto.MetricFamily, 0, len(names))
-	for _, name := range names {
-		if f := g.table.gather(name, g.openMetrics); f != nil {
-			out = append(out, f)
+// formatter writes families in one of the page's formats.
+type formatter interface {
+	// begin starts a family, or goes on with one after a chunk.
+	begin(to []byte, f *family, first bool) []byte
+	add(to []byte, f *family, e *entry, s *symbols) []byte
+	// end ends what begin began.
+	end(to []byte) []byte
+	// close ends the page.
+	close(to []byte) []byte
+}
+
+func newWriterOf(format expfmt.Format) formatter {
+	escaping := format.ToEscapingScheme()
+	switch format.FormatType() {
+	case expfmt.TypeProtoDelim:
+		return &protoPage{escaping: escaping}
+	case expfmt.TypeOpenMetrics:
+		return &textPage{escaping: escaping, openMetrics: true}
+	default:
+		return &textPage{escaping: escaping}
+	}
+}
+
+// write writes all families in the order of their names.
+func (p *page) write(w io.Writer, f formatter) error {
+	buffer := make([]byte, 0, 2*chunkBytes)
+	var entries []*entry
+	for _, name := range p.table.familyNames() {
+		var described *family
+		described, entries = p.table.listFamily(name, entries[:0])
+		first := true
+		for rest := entries; len(rest) > 0; {
+			n := min(chunkEntries, len(rest))
+			var any bool
+			buffer, any = p.table.appendChunk(buffer, f, described, rest[:n], first)
+			first = first && !any
+			rest = rest[n:]
+			if len(buffer) < chunkBytes {
+				continue
+			}
+			if _, err := w.Write(buffer); err != nil {
+				return err
+			}
+			buffer = buffer[:0]
 		}
 	}
-	return out, func() {}, nil
+	_, err := w.Write(f.close(buffer))
+	return err
 }
 
-func (t *table) familyNames() []string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	names := make([]string, 0, len(t.families))
-	for name := range t.families {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
-// gather returns nil for a family without a live series.
-func (t *table) gather(name string, openMetrics bool) *dto.MetricFamily {
+// listFamily copies the list of a family's entries, so that those that come and
+// go meanwhile do not let others be left out or shown twice.
+func (t *table) listFamily(name string, to []*entry) (*family, []*entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	f := t.families[name]
 	if f == nil {
-		return nil
+		return nil, nil
 	}
-	out := &dto.MetricFamily{
-		Name: proto.String(f.name),
-		Help: proto.String(f.help),
-		Type: pageType(&f.family, openMetrics).Enum(),
-	}
-	if f.unit != "" {
-		out.Unit = proto.String(f.unit)
-	}
-	for _, e := range f.entries {
-		if !e.stale {
-			out.Metric = append(out.Metric, pageMetric(&e.point, out.GetType()))
-		}
-	}
-	if len(out.Metric) == 0 {
-		return nil
-	}
-	return out
+	return &f.family, append(to, f.entries...)
 }
 
-func pageType(f *family, openMetrics bool) dto.MetricType {
-	switch f.typ {
-	case prompb.MetricMetadata_COUNTER:
-		if openMetrics && !strings.HasSuffix(f.name, "_total") {
-			return dto.MetricType_UNTYPED
-		}
-		return dto.MetricType_COUNTER
-	case prompb.MetricMetadata_GAUGE, prompb.MetricMetadata_INFO, prompb.MetricMetadata_STATESET:
-		return dto.MetricType_GAUGE
-	case prompb.MetricMetadata_HISTOGRAM:
-		return dto.MetricType_HISTOGRAM
-	case prompb.MetricMetadata_SUMMARY:
-		return dto.MetricType_SUMMARY
-	default:
-		return dto.MetricType_UNTYPED
-	}
-}
-
-func pageMetric(p *point, typ dto.MetricType) *dto.Metric {
-	m := &dto.Metric{Label: pageLabels(p.labels)}
-	switch {
-	case p.kind == kindClassic:
-		m.Histogram = pageClassic(p)
-	case p.kind == kindNative:
-		m.Histogram = pageNative(p)
-	case p.kind == kindSummary:
-		m.Summary = pageSummary(p)
-	case typ == dto.MetricType_COUNTER:
-		m.Counter = &dto.Counter{Value: proto.Float64(p.value)}
-		if n := len(p.exemplars); n > 0 {
-			m.Counter.Exemplar = pageExemplar(p.exemplars[n-1])
-		}
-	case typ == dto.MetricType_GAUGE:
-		m.Gauge = &dto.Gauge{Value: proto.Float64(p.value)}
-	default:
-		m.Untyped = &dto.Untyped{Value: proto.Float64(p.value)}
-	}
-	return m
-}
-
-func pageLabels(from []label) []*dto.LabelPair {
-	pairs := make([]dto.LabelPair, len(from))
-	out := make([]*dto.LabelPair, 0, len(from))
-	for i := range from {
-		if from[i].Name == nameLabel {
+// appendChunk writes those of the entries that are alive.
+func (t *table) appendChunk(to []byte, w formatter, f *family, entries []*entry, first bool) ([]byte, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	any := false
+	for _, e := range entries {
+		if e.stale || e.family == nil {
 			continue
 		}
-		pairs[i].Name, pairs[i].Value = &from[i].Name, &from[i].Value
-		out = append(out, &pairs[i])
-	}
-	return out
-}
-
-func pageClassic(p *point) *dto.Histogram {
-	h := &dto.Histogram{SampleCount: proto.Uint64(p.count)}
-	if p.hasSum {
-		h.SampleSum = proto.Float64(p.sum)
-	}
-	lower := math.Inf(-1)
-	for i := range len(p.edges) + 1 {
-		edge, n := math.Inf(1), p.count
-		if i < len(p.edges) {
-			edge, n = p.edges[i], p.cumulative[i]
+		if !any {
+			to = w.begin(to, f, first)
+			any = true
 		}
-		b := &dto.Bucket{UpperBound: proto.Float64(edge), CumulativeCount: proto.Uint64(n)}
-		if in := exemplarsBetween(p.exemplars, lower, edge); len(in) > 0 {
-			b.Exemplar = pageExemplar(in[len(in)-1])
-		}
-		h.Bucket = append(h.Bucket, b)
-		lower = edge
+		to = w.add(to, f, e, &t.symbols)
 	}
-	return h
+	if any {
+		to = w.end(to)
+	}
+	return to, any
 }
 
-func pageNative(p *point) *dto.Histogram {
-	h := &dto.Histogram{
-		SampleCount:   proto.Uint64(p.native.Count),
-		SampleSum:     proto.Float64(p.native.Sum),
-		Schema:        proto.Int32(p.native.Schema),
-		ZeroThreshold: proto.Float64(p.native.ZeroThreshold),
-		ZeroCount:     proto.Uint64(p.native.ZeroCount),
-		PositiveSpan:  pageSpans(p.native.PositiveSpans),
-		PositiveDelta: p.native.PositiveBuckets,
-		NegativeSpan:  pageSpans(p.native.NegativeSpans),
-		NegativeDelta: p.native.NegativeBuckets,
+// escaped is a name as the client wants it.
+func escaped(name string, form symbolForm, scheme model.EscapingScheme) string {
+	if form&notLegacy == 0 || scheme == model.NoEscaping {
+		return name
 	}
-	if len(h.PositiveSpan) == 0 && len(h.NegativeSpan) == 0 && p.native.ZeroCount == 0 {
-		// A histogram without observations needs a span to be told from a classic one.
-		h.PositiveSpan = []*dto.BucketSpan{{Offset: proto.Int32(0), Length: proto.Uint32(0)}}
-	}
-	for _, e := range p.exemplars {
-		h.Exemplars = append(h.Exemplars, pageExemplar(e))
-	}
-	return h
-}
-
-func pageSpans(from []histogram.Span) []*dto.BucketSpan {
-	out := make([]*dto.BucketSpan, 0, len(from))
-	for _, s := range from {
-		out = append(out, &dto.BucketSpan{Offset: proto.Int32(s.Offset), Length: proto.Uint32(s.Length)})
-	}
-	return out
-}
-
-func pageSummary(p *point) *dto.Summary {
-	s := &dto.Summary{SampleCount: proto.Uint64(p.count), SampleSum: proto.Float64(p.sum)}
-	for i, q := range p.edges {
-		s.Quantile = append(s.Quantile, &dto.Quantile{Quantile: proto.Float64(q), Value: proto.Float64(p.quantiles[i])})
-	}
-	slices.SortFunc(s.Quantile, func(a, b *dto.Quantile) int { return cmp.Compare(a.GetQuantile(), b.GetQuantile()) })
-	return s
-}
-
-func pageExemplar(e exemplar) *dto.Exemplar {
-	return &dto.Exemplar{
-		Label:     pageLabels(e.labels),
-		Value:     proto.Float64(e.value),
-		Timestamp: &timestamppb.Timestamp{Seconds: e.timestampMs / 1000, Nanos: int32(e.timestampMs % 1000 * 1e6)},
-	}
+	return model.EscapeName(name, scheme)
 }

@@ -122,8 +122,7 @@ func TestPageAloneDropsWhatItCannotShow(t *testing.T) {
 	e := start(t, withPage, func(c *Config) { c.MaxBytes = 1000 })
 	e.mustConsume(metrics(func(ms pmetric.MetricSlice) {
 		gauge(1, 5)(ms)
-		addCounter(ms, "g", "", 2, 5, "other=type")
-		exposition(ms, "counter")
+		addHistogram(ms, "g", "", nil, nil, 2, 5, "other=type")
 		gauge(3, 5, "long="+strings.Repeat("x", 1000))(ms)
 	}))
 	if page := get(t, e, "text/plain"); page != "# HELP g \n# TYPE g gauge\ng 1\n" {

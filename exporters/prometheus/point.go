@@ -2,8 +2,6 @@ package prometheus
 
 import (
 	"math"
-	"slices"
-	"strings"
 
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
@@ -41,15 +39,17 @@ const (
 // point is one data point in Prometheus's terms.
 type point struct {
 	family *family
-	// labels are those that all its series share, __name__ (the family's name)
-	// included and le and quantile not, sorted by name, names unique, no value empty.
-	labels []label
-	hash   uint64 // of labels
+	// labels are those that all its series share: with __name__ (the family's
+	// name), without le and quantile.
+	labels packed
+	id     identity // of labels
 	kind   pointKind
 	// stale: the source has no value any more; each of its series ends.
 	stale bool
 	// derived points are made here and are no items of the ledger.
 	derived bool
+	// partial points are the buckets or quantiles in edges alone.
+	partial bool
 	// skip: nothing to send (a derived point that is not newer than the last one).
 	skip   bool
 	hasSum bool
@@ -59,49 +59,56 @@ type point struct {
 	timestampMs int64
 	startMs     int64   // 0: unknown
 	value       float64 // kindNumber
-	sum         float64
-	count       uint64
-	edges       []float64 // kindClassic: finite upper bounds; kindSummary: quantiles
-	cumulative  []uint64  // kindClassic: observations up to each edge
-	quantiles   []float64 // kindSummary: the value at each edge
-	native      *histogram.Histogram
-	exemplars   []exemplar // by timestamp
+	detail      *detail // never nil for other kinds
 
 	// refused is the reason for which the store or the table did not take the
 	// point; empty if it did.
 	refused string
 }
 
-// label is prompb.Label without what its generated code adds: half the size.
-type label struct {
-	Name, Value string
+// detail is what plain numbers do not have. Once made it is not changed.
+type detail struct {
+	sum        float64
+	count      uint64
+	edges      []float64 // kindClassic: finite upper bounds; kindSummary: quantiles
+	cumulative []uint64  // kindClassic: observations up to each edge
+	quantiles  []float64 // kindSummary: the value at each edge
+	native     *histogram.Histogram
+	exemplars  []exemplar // by timestamp
 }
 
-// exemplar refers to one observation. Its labels are sorted.
+// exemplar refers to one observation.
 type exemplar struct {
-	labels      []label
+	labels      packed
 	value       float64
 	timestampMs int64
 }
 
-// series is one sample of one series of a point.
-type series struct {
-	labels []label
-	value  float64
-	native *histogram.Histogram
-	// exemplars of this series, by timestamp.
-	exemplars []exemplar
+// sample is one sample of one series of a point. The series has the point's
+// labels with suffix behind the name and, if extra is not empty, one label more.
+type sample struct {
+	suffix            string
+	extra, extraValue string
+	value             float64
+	native            *histogram.Histogram
+	exemplars         []exemplar // of this series, by timestamp
 }
 
 // seriesCount is how many series the point becomes.
 func (p *point) seriesCount() int {
-	switch p.kind {
-	case kindClassic:
-		return len(p.edges) + 2 + oneIf(p.hasSum)
-	case kindSummary:
-		return len(p.edges) + 1 + oneIf(p.hasSum)
-	default:
+	return seriesCount(p.kind, p.detail, p.hasSum, p.partial)
+}
+
+func seriesCount(kind pointKind, d *detail, hasSum, partial bool) int {
+	switch {
+	case kind == kindNumber, kind == kindNative:
 		return 1
+	case partial:
+		return len(d.edges) + oneIf(hasSum)
+	case kind == kindClassic:
+		return len(d.edges) + 2 + oneIf(hasSum)
+	default:
+		return len(d.edges) + 1 + oneIf(hasSum)
 	}
 }
 
@@ -114,63 +121,86 @@ func oneIf(b bool) int {
 
 // seriesBytes estimates the encoded size of one of its series.
 func (p *point) seriesBytes() int {
-	n := 64
-	for i := range p.labels {
-		n += len(p.labels[i].Name) + len(p.labels[i].Value) + 6
-	}
-	if p.native != nil {
-		n += 10 * (len(p.native.PositiveBuckets) + len(p.native.NegativeBuckets))
+	n := 64 + len(p.labels)
+	if p.detail != nil && p.detail.native != nil {
+		n += 10 * (len(p.detail.native.PositiveBuckets) + len(p.detail.native.NegativeBuckets))
 	}
 	return n
 }
 
-// expand calls yield for each series of the point. Label slices that are not
-// the point's own are cut from arena.
-func (p *point) expand(arena *labelArena, yield func(series)) {
+func (p *point) exemplars() []exemplar {
+	if p.detail == nil {
+		return nil
+	}
+	return p.detail.exemplars
+}
+
+// extraLabel is what tells the point's series apart; empty if it has just one.
+func (p *point) extraLabel() string {
 	switch p.kind {
-	case kindNumber:
-		yield(series{labels: p.labels, value: p.orStale(p.value), exemplars: p.exemplars})
-	case kindNative:
-		yield(series{labels: p.labels, native: p.nativeOrStale(), exemplars: p.exemplars})
 	case kindClassic:
-		p.expandClassic(arena, yield)
+		return bucketLabel
 	case kindSummary:
-		for i, q := range p.edges {
-			v := staleNaN
-			if !p.stale {
-				v = p.quantiles[i]
-			}
-			yield(series{labels: arena.derive(p.labels, "", quantileLabel, labels.FormatOpenMetricsFloat(q)), value: v})
-		}
-		p.expandTotals(arena, yield)
+		return quantileLabel
+	default:
+		return ""
 	}
 }
 
-func (p *point) expandClassic(arena *labelArena, yield func(series)) {
-	lower := math.Inf(-1)
-	for i := range len(p.edges) + 1 {
-		edge, n := math.Inf(1), p.count
-		if i < len(p.edges) {
-			edge = p.edges[i]
+// seriesLabels makes Prometheus's own form of a sample's labels.
+func (p *point) seriesLabels(s *sample) labels.Labels {
+	return packed(p.labels.appendSeries(nil, p.labels.cut(p.extraLabel()), p.family.name, s)).labels()
+}
+
+// expand calls yield for each series of the point; the sample is yield's until
+// it returns.
+func (p *point) expand(yield func(*sample)) {
+	switch p.kind {
+	case kindNumber:
+		yield(&sample{value: p.orStale(p.value), exemplars: p.exemplars()})
+	case kindNative:
+		yield(&sample{native: p.nativeOrStale(), exemplars: p.detail.exemplars})
+	case kindClassic:
+		p.expandClassic(yield)
+	case kindSummary:
+		for i, q := range p.detail.edges {
+			s := sample{extra: quantileLabel, extraValue: labels.FormatOpenMetricsFloat(q), value: staleNaN}
 			if !p.stale {
-				n = p.cumulative[i]
+				s.value = p.detail.quantiles[i]
+			}
+			yield(&s)
+		}
+		p.expandTotals(yield)
+	}
+}
+
+func (p *point) expandClassic(yield func(*sample)) {
+	lower := math.Inf(-1)
+	for i := range len(p.detail.edges) + oneIf(!p.partial) {
+		edge, n := math.Inf(1), p.detail.count
+		if i < len(p.detail.edges) {
+			edge = p.detail.edges[i]
+			if !p.stale {
+				n = p.detail.cumulative[i]
 			}
 		}
-		yield(series{
-			labels:    arena.derive(p.labels, "_bucket", bucketLabel, labels.FormatOpenMetricsFloat(edge)),
+		yield(&sample{
+			suffix: "_bucket", extra: bucketLabel, extraValue: labels.FormatOpenMetricsFloat(edge),
 			value:     p.orStale(float64(n)),
-			exemplars: exemplarsBetween(p.exemplars, lower, edge),
+			exemplars: exemplarsBetween(p.detail.exemplars, lower, edge),
 		})
 		lower = edge
 	}
-	p.expandTotals(arena, yield)
+	p.expandTotals(yield)
 }
 
-func (p *point) expandTotals(arena *labelArena, yield func(series)) {
+func (p *point) expandTotals(yield func(*sample)) {
 	if p.hasSum {
-		yield(series{labels: arena.derive(p.labels, "_sum", "", ""), value: p.orStale(p.sum)})
+		yield(&sample{suffix: "_sum", value: p.orStale(p.detail.sum)})
 	}
-	yield(series{labels: arena.derive(p.labels, "_count", "", ""), value: p.orStale(float64(p.count))})
+	if !p.partial {
+		yield(&sample{suffix: "_count", value: p.orStale(float64(p.detail.count))})
+	}
 }
 
 func (p *point) orStale(v float64) float64 {
@@ -182,9 +212,10 @@ func (p *point) orStale(v float64) float64 {
 
 func (p *point) nativeOrStale() *histogram.Histogram {
 	if p.stale {
-		return &histogram.Histogram{Sum: staleNaN}
+		// The count is what Prometheus's own senders write; the sum makes it stale.
+		return &histogram.Histogram{Sum: staleNaN, Count: value.StaleNaN}
 	}
-	return p.native
+	return p.detail.native
 }
 
 // exemplarsBetween returns those with lower < value <= upper, in their order.
@@ -196,58 +227,4 @@ func exemplarsBetween(all []exemplar, lower, upper float64) []exemplar {
 		}
 	}
 	return in
-}
-
-// complete gives a stale point, which tells no buckets, those of the last one.
-func (p *point) complete(last *point) {
-	if p.kind != last.kind {
-		return
-	}
-	p.edges = last.edges
-	p.hasSum = last.hasSum
-}
-
-// labelArena hands out label slices cut from large ones: one allocation per
-// thousands of series instead of one each. They live as long as any of them.
-type labelArena struct {
-	free []label
-}
-
-const arenaLabels = 4096
-
-// grow returns an empty slice with room for n labels; the arena gives the room
-// to no one else.
-func (a *labelArena) grow(n int) []label {
-	if len(a.free) < n {
-		a.free = make([]label, max(n, arenaLabels))
-	}
-	room := a.free[:0:n]
-	a.free = a.free[n:]
-	return room
-}
-
-// derive copies labels with suffix behind the name and, if name is not empty,
-// one more label in its place.
-func (a *labelArena) derive(from []label, suffix, name, val string) []label {
-	out := a.grow(len(from) + oneIf(name != ""))
-	for _, l := range from {
-		if name != "" && l.Name > name {
-			out = append(out, label{name, val})
-			name = ""
-		}
-		if l.Name == nameLabel {
-			l.Value += suffix
-		}
-		out = append(out, l)
-	}
-	if name != "" {
-		out = append(out, label{name, val})
-	}
-	return out
-}
-
-func compareLabels(a, b label) int { return strings.Compare(a.Name, b.Name) }
-
-func equalLabels(a, b []label) bool {
-	return slices.EqualFunc(a, b, func(x, y label) bool { return x.Name == y.Name && x.Value == y.Value })
 }

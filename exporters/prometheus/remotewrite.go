@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"github.com/klauspost/compress/snappy"
 	"go.opentelemetry.io/collector/config/configretry"
 	"go.uber.org/zap"
 )
@@ -34,27 +35,26 @@ type remoteWriter struct {
 // in slot is held for all of a batch's requests and their repetitions: whoever
 // comes later has later samples.
 type shard struct {
-	slot     chan struct{}
-	client   *client
+	slot     chan struct{} // guards encoder, buffer and noV2
+	client   client
 	protocol string
-	endpoint string
 	retry    configretry.BackOffConfig
 	tel      *telemetry
+	encoder  encoder
+	buffer   []byte // of compression
+	// noV2: the receiver turned out not to know v2, so that it is not asked by it.
+	noV2 bool
 }
 
-func newRemoteWriter(cfg *RemoteWriteConfig, hc *http.Client, tel *telemetry) (*remoteWriter, error) {
+func newRemoteWriter(cfg *RemoteWriteConfig, hc *http.Client, tel *telemetry) *remoteWriter {
 	w := &remoteWriter{http: hc}
 	for range cfg.Shards {
-		c, err := newClient(cfg.HTTP.Endpoint, cfg.Protocol, hc)
-		if err != nil {
-			return nil, fmt.Errorf("make remote write client for %s: %w", cfg.HTTP.Endpoint, err)
-		}
 		w.shards = append(w.shards, &shard{
-			slot: make(chan struct{}, 1), client: c, protocol: cfg.Protocol,
-			endpoint: cfg.HTTP.Endpoint, retry: cfg.Retry, tel: tel,
+			slot: make(chan struct{}, 1), client: client{endpoint: cfg.HTTP.Endpoint, http: hc},
+			protocol: cfg.Protocol, retry: cfg.Retry, tel: tel,
 		})
 	}
-	return w, nil
+	return w
 }
 
 func (w *remoteWriter) closeIdle() { w.http.CloseIdleConnections() }
@@ -85,7 +85,7 @@ func (w *remoteWriter) split(points []point) [][]*point {
 		if p.skip {
 			continue
 		}
-		n := p.hash % uint64(len(parts))
+		n := p.id.stable % uint64(len(parts))
 		if parts[n] == nil {
 			parts[n] = make([]*point, 0, len(points)/len(parts)*5/4+1)
 		}
@@ -127,48 +127,16 @@ func requestLen(points []*point) int {
 	return len(points)
 }
 
-// deliver sends points until they are accepted or refused; refused ones are
-// found by halving.
+// deliver sends points until they are accepted or refused.
 func (s *shard) deliver(ctx context.Context, points []*point, metadata []*family) error {
 	a, err := s.persist(ctx, points, metadata)
 	if err != nil {
 		return err
 	}
-	if a.verdict == accepted {
-		s.tel.sent(countSeries(points))
-		return nil
+	if a.verdict == refused {
+		return s.isolate(ctx, points, a)
 	}
-	if allDerived(points) {
-		// Such as stale markers of series that meanwhile go on through another
-		// aggregator: a refusal of those is right, and no reason to search.
-		return nil
-	}
-	if len(points) > 1 {
-		half := len(points) / 2
-		if err := s.deliver(ctx, points[:half], metadata); err != nil {
-			return err
-		}
-		return s.deliver(ctx, points[half:], nil)
-	}
-	return s.refuse(ctx, points[0], a)
-}
-
-func allDerived(points []*point) bool {
-	return !slices.ContainsFunc(points, func(p *point) bool { return !p.derived })
-}
-
-// refuse ends the search at one point. Remote write v2 refuses a sample for its
-// exemplars too; it is tried once more without.
-func (s *shard) refuse(ctx context.Context, p *point, a answer) error {
-	if len(p.exemplars) > 0 {
-		s.tel.exemplarsDropped(len(p.exemplars))
-		p.exemplars = nil
-		return s.deliver(ctx, []*point{p}, nil)
-	}
-	p.refused = a.reason()
-	if !p.derived {
-		s.tel.refusedPoint(s.endpoint, p, a)
-	}
+	s.tel.sent(countSeries(points))
 	return nil
 }
 
@@ -183,8 +151,9 @@ func (s *shard) persist(ctx context.Context, points []*point, metadata []*family
 	}
 	wait.Reset()
 	began := time.Now()
-	for {
-		a := s.client.send(ctx, s.encode(points, metadata))
+	message := s.encode(s.protocol, points, metadata)
+	for repetition := 0; ; repetition++ {
+		a := s.client.send(ctx, s.protocol, message, repetition)
 		s.tel.request(a)
 		if ctx.Err() != nil && a.verdict == unanswered {
 			return a, context.Cause(ctx)
@@ -193,10 +162,10 @@ func (s *shard) persist(ctx context.Context, points []*point, metadata []*family
 			return a, nil
 		}
 		delay := max(wait.NextBackOff(), a.retryAfter)
-		s.tel.unanswered(s.endpoint, a, delay)
+		s.tel.unanswered(s.client.endpoint, a, delay)
 		elapsed := time.Since(began) + delay
 		if !s.retry.Enabled || s.retry.MaxElapsedTime > 0 && elapsed > s.retry.MaxElapsedTime {
-			return a, fmt.Errorf("remote write to %s: %w: %w", s.endpoint, errGivenUp, a.err)
+			return a, fmt.Errorf("remote write to %s: %w: %w", s.client.endpoint, errGivenUp, a.err)
 		}
 		if err := sleep(ctx, delay); err != nil {
 			return a, err
@@ -205,11 +174,13 @@ func (s *shard) persist(ctx context.Context, points []*point, metadata []*family
 	}
 }
 
-func (s *shard) encode(points []*point, metadata []*family) any {
-	if s.protocol == ProtocolV2 {
-		return encodeV2(points)
+// encode returns a compressed request, valid until the next one.
+func (s *shard) encode(protocol string, points []*point, metadata []*family) []byte {
+	message := s.encoder.encode(protocol, points, metadata)
+	if need := snappy.MaxEncodedLen(len(message)); cap(s.buffer) < need {
+		s.buffer = make([]byte, need)
 	}
-	return encodeV1(points, metadata)
+	return snappy.Encode(s.buffer[:cap(s.buffer)], message)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -104,15 +104,11 @@ func writerOver(t *testing.T, transport roundTrip, options ...func(*Config)) *re
 	core, _ := observer.New(zap.InfoLevel)
 	set := componenttest.NewNopTelemetrySettings()
 	set.Logger = zap.New(core)
-	tel, err := newTelemetry(set, "prometheus", newTable(1<<20))
+	tel, err := newTelemetry(set, "prometheus", newTable(1<<20, time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := newRemoteWriter(cfg.RemoteWrite.Get(), &http.Client{Transport: transport}, tel)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w
+	return newRemoteWriter(cfg.RemoteWrite.Get(), &http.Client{Transport: transport}, tel)
 }
 
 func TestRetryAfterIsHonoured(t *testing.T) {
@@ -276,7 +272,7 @@ func TestLaterBatchWaitsForTheRetryOfAnEarlierOne(t *testing.T) {
 		eventually(t, "the batch is taken in", func() error {
 			e.table.mu.Lock()
 			defer e.table.mu.Unlock()
-			if e.table.batches != uint64(n+1) || r.requestCount() == 0 {
+			if e.table.batches != uint32(n+1) || r.requestCount() == 0 {
 				return errors.New("not yet")
 			}
 			return nil

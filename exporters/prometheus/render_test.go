@@ -15,14 +15,18 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
 
+// translate is for tests that translate once.
+func translate(md pmetric.Metrics, nowMs int64) *batch {
+	return newTranslator().translate(md, nowMs)
+}
+
 // render writes points as lines "series value @timestamp", sorted.
 func render(points []point) string {
-	var arena labelArena
 	var lines []string
 	for i := range points {
 		p := &points[i]
-		p.expand(&arena, func(s series) {
-			line := renderLabels(s.labels)
+		p.expand(func(s *sample) {
+			line := renderLabels(unpacked(p, s))
 			switch {
 			case s.native != nil && value.IsStaleNaN(s.native.Sum), value.IsStaleNaN(s.value):
 				line += " stale"
@@ -33,13 +37,37 @@ func render(points []point) string {
 			}
 			line += fmt.Sprintf(" @%d", p.timestampMs)
 			for _, e := range s.exemplars {
-				line += fmt.Sprintf(" # %s %v @%d", renderLabels(e.labels), e.value, e.timestampMs)
+				line += fmt.Sprintf(" # %s %v @%d", renderLabels(unpack(e.labels)), e.value, e.timestampMs)
 			}
 			lines = append(lines, line)
 		})
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
+}
+
+// unpacked are the labels of one sample of a point.
+func unpacked(p *point, s *sample) []label {
+	return unpack(p.labels.appendSeries(nil, p.labels.cut(p.extraLabel()), p.family.name, s))
+}
+
+func unpack(p packed) []label {
+	var out []label
+	for len(p) > 0 {
+		var name, value []byte
+		name, value, p = p.next()
+		out = append(out, label{string(name), string(value)})
+	}
+	return out
+}
+
+func hasDuplicates(sorted []label) bool {
+	for i := 1; i < len(sorted); i++ {
+		if sorted[i].Name == sorted[i-1].Name {
+			return true
+		}
+	}
+	return false
 }
 
 func renderLabels(ls []label) string {

@@ -24,8 +24,8 @@ var promoted = [...]struct{ attribute, label string }{
 	{"k8s.pod.name", "pod"},
 }
 
-// identity attributes are in job and instance and not in target_info again.
-var identity = [...]string{"service.name", "service.namespace", "service.instance.id"}
+// identifying attributes are in job and instance and not in target_info again.
+var identifying = [...]string{"service.name", "service.namespace", "service.instance.id"}
 
 // resourceLabels are what a resource gives its series; both lists are sorted.
 type resourceLabels struct {
@@ -87,7 +87,7 @@ func withScope(labels []label, scope pcommon.InstrumentationScope) []label {
 
 // targetInfo makes the series that carries the resource's other attributes; ok
 // is false if there are none, or nothing (job, instance) to join them by.
-func (b *labeler) targetInfo(attrs pcommon.Map, r resourceLabels) ([]label, bool) {
+func (b *labeler) targetInfo(attrs pcommon.Map, r resourceLabels) (packed, bool) {
 	joinable := slices.ContainsFunc(r.otel, func(l label) bool {
 		return (l.Name == "job" || l.Name == "instance") && l.Value != ""
 	})
@@ -105,10 +105,10 @@ func (b *labeler) targetInfo(attrs pcommon.Map, r resourceLabels) ([]label, bool
 		name := b.name(k, false)
 		return slices.ContainsFunc(r.otel, func(l label) bool { return l.Name == name })
 	})
-	return b.build(targetInfo, rest, r.otel, false, ""), true
+	return b.build(labelSource{metric: targetInfo, resource: r.otel}, rest), true
 }
 
-func isIdentity(key string) bool { return slices.Contains(identity[:], key) }
+func isIdentity(key string) bool { return slices.Contains(identifying[:], key) }
 
 func isPromoted(key string) bool {
 	for _, p := range promoted {

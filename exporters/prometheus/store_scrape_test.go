@@ -36,7 +36,7 @@ func TestStoreScrapesThePage(t *testing.T) {
 
 	want := map[string]float64{}
 	for _, p := range translate(cadvisorPage(t, time.Now()), 0).points {
-		want[renderLabels(p.labels)] = p.value
+		want[renderLabels(unpack(p.labels))] = p.value
 	}
 	eventually(t, "the page in Prometheus", func() error {
 		got := map[string]float64{}

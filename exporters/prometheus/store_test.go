@@ -77,7 +77,7 @@ func seriesName(labels map[string]string) string {
 		}
 	}
 	var b labeler
-	return renderLabels(b.build(labels[nameLabel], md, nil, true, ""))
+	return renderLabels(unpack(b.build(labelSource{metric: labels[nameLabel], verbatim: true}, md)))
 }
 
 func instant(t testing.TB, p *stores.Prometheus, expr string) []stores.Sample {
@@ -111,7 +111,7 @@ func TestStoreHoldsARealCadvisorPage(t *testing.T) {
 		want := map[string]string{}
 		b := translate(md, 0)
 		for _, p := range b.points {
-			want[renderLabels(p.labels)] = strconv.FormatFloat(p.value, 'f', -1, 64) + "@" + strconv.FormatInt(p.timestampMs, 10)
+			want[renderLabels(unpack(p.labels))] = strconv.FormatFloat(p.value, 'f', -1, 64) + "@" + strconv.FormatInt(p.timestampMs, 10)
 		}
 		if diff := cmp.Diff(want, matrix(t, p, `{job="kubelet"}`)); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)

@@ -10,13 +10,10 @@ import (
 const (
 	// reasonSeriesLimit: the series table is at max_bytes.
 	reasonSeriesLimit = "series_limit"
-	// reasonTypeConflict: another metric of that name has another type.
+	// reasonTypeConflict: a name that is already a histogram is a number now, or
+	// the like; one page cannot show both.
 	reasonTypeConflict = "type_conflict"
 
-	// entryBytes estimates an entry without its labels and buckets: the entry,
-	// its place in the map and in its family.
-	entryBytes = 400
-	labelBytes = 32
 	// metadataInterval is how often type, help and unit of a family are sent
 	// again with remote write v1, which has no place for them beside a series.
 	metadataInterval = time.Minute
@@ -27,72 +24,101 @@ const (
 // of histograms, whose data points without a value do not name their buckets.
 // Its size is bounded in (estimated) bytes.
 type table struct {
-	maxBytes int64
+	maxBytes    int64
+	expireAfter time.Duration
 
 	mu       sync.Mutex // guards all below, and the entries
-	byHash   map[uint64]*entry
+	symbols  symbols
+	entries  map[identity]*entry
 	families map[string]*tableFamily
-	bytes    int64
+	bytes    int64  // without the symbols'
 	series   int    // of the entries that are not stale
-	batches  uint64 // the number of the last batch
+	batches  uint32 // the number of the last batch
 }
 
 type tableFamily struct {
 	family
+	shape      shape
 	entries    []*entry
 	metadataAt time.Time // last given to a sender
+	edges      []float64 // of the last new entry: most have the same
+	// conflicting: what of the family's description was told differently.
+	conflicting conflicts
 }
 
-// entry is the last point of one identity (the labels without le and quantile).
-// A stale entry is kept until it expires: it still knows its buckets if the
-// stale point comes again, and an older sample that is late does not revive it.
-type entry struct {
-	point
-	family   *tableFamily
-	index    int    // in family.entries
-	next     *entry // of the same hash
-	lastSeen time.Time
-	bytes    int64
-	batch    uint64 // the last batch it was in
-	rounds   int32  // points of it in that batch, less one
-}
+// conflicts tells which parts of a description differ from the first one's.
+type conflicts struct{ typ, help bool }
 
-func newTable(maxBytes int64) *table {
+// newTable keeps a series for two of its intervals without a sample, and for no
+// longer than expireAfter.
+func newTable(maxBytes int64, expireAfter time.Duration) *table {
 	return &table{
-		maxBytes: maxBytes,
-		byHash:   make(map[uint64]*entry),
+		maxBytes: maxBytes, expireAfter: expireAfter,
+		symbols:  newSymbols(),
+		entries:  make(map[identity]*entry),
 		families: make(map[string]*tableFamily),
 	}
 }
 
+// changes is what a batch meant for the table.
+type changes struct {
+	metadata []*family // due to be sent
+	// typed and helped had another type or help before; each is told once.
+	typed, helped []*family
+}
+
 // update takes a batch in, so that taking it twice is like once. It completes
-// stale points, orders the points of a series by time, gives each its round, sets
-// refused on those that found no place, and makes points share the family that
-// came first with their name. It returns the families whose metadata is due.
-func (t *table) update(points []point, now time.Time) (metadata []*family) {
+// stale points, adds stale points for buckets and quantiles that are gone, orders
+// the points of a series by time, gives each its round, sets refused on those
+// that found no place, and makes points share the family that came first with
+// their name.
+func (t *table) update(b *batch, now time.Time) changes {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.batches++
+	var c changes
+	var last *family
 	disordered := false
-	for i := range points {
-		p := &points[i]
-		e := t.findLocked(p)
-		if p.derived && e != nil && p.timestampMs <= e.timestampMs {
-			p.skip = true
+	for i := range len(b.points) { // not those that are added meanwhile
+		p := &b.points[i]
+		e := t.entries[p.id]
+		if e != nil {
+			if p.derived && p.timestampMs <= e.timestampMs {
+				p.skip = true
+			}
+			disordered = disordered || e.batch == t.batches && p.timestampMs < e.timestampMs
 		}
-		if e != nil && e.batch == t.batches && p.timestampMs < e.timestampMs {
-			disordered = true
+		told := p.family
+		f, gone := t.takeLocked(e, p, now)
+		if gone != nil {
+			b.points = append(b.points, *gone)
 		}
-		f := t.takeLocked(e, p, now)
-		if f != nil && now.Sub(f.metadataAt) >= metadataInterval {
-			f.metadataAt = now
-			metadata = append(metadata, &f.family)
+		if f == nil || told == last {
+			continue
 		}
+		last = told
+		t.describeLocked(f, told, now, &c)
 	}
 	if disordered {
-		t.reorderLocked(points)
+		t.reorderLocked(b.points)
 	}
-	return metadata
+	return c
+}
+
+// describeLocked compares a family with what a batch tells of it.
+func (t *table) describeLocked(f *tableFamily, told *family, now time.Time, c *changes) {
+	if now.Sub(f.metadataAt) >= metadataInterval {
+		f.metadataAt = now
+		c.metadata = append(c.metadata, &f.family)
+	}
+	if told.typ != f.typ && !f.conflicting.typ {
+		f.conflicting.typ = true
+		c.typed = append(c.typed, told)
+	}
+	if told.help != f.help && told.help != "" && !f.conflicting.help {
+		f.conflicting.help = true
+		c.helped = append(c.helped, told)
+	}
 }
 
 // reorderLocked sorts by time and numbers the rounds anew.
@@ -100,7 +126,7 @@ func (t *table) reorderLocked(points []point) {
 	slices.SortStableFunc(points, func(a, b point) int { return cmp.Compare(a.timestampMs, b.timestampMs) })
 	t.batches++
 	for i := range points {
-		if e := t.findLocked(&points[i]); e != nil {
+		if e := t.entries[points[i].id]; e != nil {
 			points[i].round = t.roundLocked(e)
 		}
 	}
@@ -116,118 +142,132 @@ func (t *table) roundLocked(e *entry) int32 {
 }
 
 // takeLocked puts p into e, its entry, or makes one. It returns the family, nil
-// if p has no place.
-func (t *table) takeLocked(e *entry, p *point, now time.Time) *tableFamily {
+// if p has no place, and a stale point for series that p has no more.
+func (t *table) takeLocked(e *entry, p *point, now time.Time) (f *tableFamily, gone *point) {
 	if e == nil {
 		if p.stale {
-			return nil // of a series that was never seen, or is long gone
+			return nil, nil // of a series that was never seen, or is long gone
 		}
-		return t.insertLocked(p, now)
+		return t.insertLocked(p, now), nil
 	}
-	if e.family.typ != p.family.typ {
+	if e.family.shape != shapeOf(p.kind) {
 		p.refused = reasonTypeConflict
-		return nil
+		return nil, nil
 	}
-	if grown := sizeOf(p) - e.bytes; grown > 0 && t.bytes+grown > t.maxBytes {
+	if grown := p.detail.bytes() - e.detail.bytes(); grown > 0 && t.sizeLocked()+grown > t.maxBytes {
 		p.refused = reasonSeriesLimit
-		return nil
+		return nil, nil
 	}
 	p.family = &e.family.family
 	p.round = t.roundLocked(e)
-	e.lastSeen = now
 	if p.stale {
-		p.complete(&e.point)
+		e.complete(p)
 	}
 	if p.timestampMs >= e.timestampMs {
-		t.replaceLocked(e, p)
+		gone = e.goneBy(p)
+		t.replaceLocked(e, p, now)
 	}
-	return e.family
+	e.seenMs = now.UnixMilli()
+	return e.family, gone
 }
 
 func (t *table) insertLocked(p *point, now time.Time) *tableFamily {
-	size := sizeOf(p)
-	if t.bytes+size > t.maxBytes {
+	size := entryBytes + int64(len(p.labels)+2*p.labels.len()*symbolBytes) + p.detail.bytes()
+	if t.sizeLocked()+size > t.maxBytes {
 		p.refused = reasonSeriesLimit
 		return nil
 	}
 	f := t.families[p.family.name]
 	if f == nil {
-		f = &tableFamily{family: *p.family}
+		f = &tableFamily{family: *p.family, shape: shapeOf(p.kind)}
 		t.families[f.name] = f
-	} else if f.typ != p.family.typ {
+	} else if f.shape != shapeOf(p.kind) {
 		p.refused = reasonTypeConflict
 		return nil
 	}
 	p.family = &f.family
-	e := &entry{point: *p, family: f, index: len(f.entries), lastSeen: now, bytes: size, batch: t.batches}
-	e.labels = slices.Clone(p.labels) // p's are part of a larger slice
+	e := &entry{id: p.id, family: f, labels: t.symbols.pack(p.labels), index: int32(len(f.entries)), batch: t.batches, seenMs: now.UnixMilli()}
+	e.set(p)
+	f.shareEdges(e.detail)
 	f.entries = append(f.entries, e)
-	e.next = t.byHash[p.hash]
-	t.byHash[p.hash] = e
-	t.bytes += size
-	t.series += p.seriesCount()
+	t.entries[p.id] = e
+	t.bytes += e.bytes()
+	t.series += e.seriesCount()
 	return f
 }
 
+// shareEdges keeps equal bounds once.
+func (f *tableFamily) shareEdges(d *detail) {
+	if d == nil || len(d.edges) == 0 {
+		return
+	}
+	if slices.Equal(d.edges, f.edges) {
+		d.edges = f.edges
+	} else {
+		f.edges = d.edges
+	}
+}
+
 // replaceLocked makes p the last point of e; what identifies e stays.
-func (t *table) replaceLocked(e *entry, p *point) {
+func (t *table) replaceLocked(e *entry, p *point, now time.Time) {
 	if !e.stale {
 		t.series -= e.seriesCount()
 	}
-	labels, exemplars := e.labels, e.exemplars
-	e.point = *p
-	e.labels = labels
-	if p.exemplars == nil {
-		e.exemplars = exemplars // the last ones stay on the page
+	t.bytes -= e.bytes()
+	if p.timestampMs > e.timestampMs {
+		e.learnInterval(p.timestampMs, now.UnixMilli())
 	}
+	e.set(p)
+	e.family.shareEdges(e.detail)
+	t.bytes += e.bytes()
 	if !e.stale {
 		t.series += e.seriesCount()
 	}
-	size := sizeOf(&e.point)
-	t.bytes += size - e.bytes
-	e.bytes = size
 }
 
-func (t *table) findLocked(p *point) *entry {
-	for e := t.byHash[p.hash]; e != nil; e = e.next {
-		if equalLabels(e.labels, p.labels) {
-			return e
-		}
-	}
-	return nil
-}
+// maxEnded bounds the stale points that expire makes at once.
+const maxEnded = 20_000
 
-// expire forgets the series that were not seen since the given time and returns
-// a stale point for each that was not known to be stale.
-func (t *table) expire(since time.Time) []point {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var ended []point
-	for _, f := range t.families {
-		for i := len(f.entries) - 1; i >= 0; i-- {
-			e := f.entries[i]
-			if e.lastSeen.After(since) {
-				continue
-			}
-			if !e.stale {
-				ended = append(ended, endOf(e))
-			}
-			t.removeLocked(e)
+// expire forgets series that are overdue and returns a stale point for each that
+// was not known to be stale, if withEnds. More than maxEnded of them are left for
+// the next time. The table is locked for one family at a time.
+func (t *table) expire(now time.Time, withEnds bool) (ended []point) {
+	for _, name := range t.familyNames() {
+		ended = t.expireFamily(name, now.UnixMilli(), withEnds, ended)
+		if len(ended) >= maxEnded {
+			break
 		}
 	}
 	return ended
 }
 
-// endOf makes the stale point of an entry, right behind its last sample.
-func endOf(e *entry) point {
-	return point{
-		family: &e.family.family, labels: e.labels, hash: e.hash, kind: e.kind,
-		stale: true, derived: true, hasSum: e.hasSum, edges: e.edges,
-		timestampMs: e.timestampMs + 1,
+func (t *table) expireFamily(name string, nowMs int64, withEnds bool, ended []point) []point {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f := t.families[name]
+	if f == nil {
+		return ended
 	}
+	for i := len(f.entries) - 1; i >= 0 && len(ended) < maxEnded; i-- {
+		e := f.entries[i]
+		if !e.overdue(nowMs, t.expireAfter) {
+			continue
+		}
+		if withEnds && !e.stale {
+			ended = append(ended, e.end(&t.symbols))
+		}
+		t.removeLocked(e)
+	}
+	return ended
 }
 
 func (t *table) removeLocked(e *entry) {
+	if !e.stale {
+		t.series -= e.seriesCount()
+	}
+	t.bytes -= e.bytes()
+	t.symbols.release(e.labels)
+	delete(t.entries, e.id)
 	f := e.family
 	last := f.entries[len(f.entries)-1]
 	f.entries[e.index], last.index = last, e.index
@@ -236,54 +276,25 @@ func (t *table) removeLocked(e *entry) {
 	if len(f.entries) == 0 {
 		delete(t.families, f.name)
 	}
-	t.unlinkLocked(e)
-	t.bytes -= e.bytes
-	if !e.stale {
-		t.series -= e.seriesCount()
-	}
+	e.family = nil // a page that is being written knows by it
 }
 
-func (t *table) unlinkLocked(e *entry) {
-	first := t.byHash[e.hash]
-	if first == e {
-		if e.next == nil {
-			delete(t.byHash, e.hash)
-		} else {
-			t.byHash[e.hash] = e.next
-		}
-		return
+func (t *table) familyNames() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	names := make([]string, 0, len(t.families))
+	for name := range t.families {
+		names = append(names, name)
 	}
-	for at := first; at != nil; at = at.next {
-		if at.next == e {
-			at.next = e.next
-			return
-		}
-	}
+	slices.Sort(names)
+	return names
 }
+
+func (t *table) sizeLocked() int64 { return t.bytes + t.symbols.bytes }
 
 // size returns the number of live series and the estimated bytes of the table.
 func (t *table) size() (series int, bytes int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.series, t.bytes
-}
-
-func sizeOf(p *point) int64 {
-	n := entryBytes + 8*(len(p.edges)+len(p.cumulative)+len(p.quantiles))
-	n += labelsSize(p.labels)
-	for i := range p.exemplars {
-		n += 64 + labelsSize(p.exemplars[i].labels)
-	}
-	if h := p.native; h != nil {
-		n += 128 + 8*(len(h.PositiveSpans)+len(h.NegativeSpans)+len(h.PositiveBuckets)+len(h.NegativeBuckets))
-	}
-	return int64(n)
-}
-
-func labelsSize(ls []label) int {
-	n := 0
-	for i := range ls {
-		n += labelBytes + len(ls[i].Name) + len(ls[i].Value)
-	}
-	return n
+	return t.series, t.sizeLocked()
 }

@@ -30,6 +30,8 @@ type telemetry struct {
 	refused   metric.Int64Counter
 	exemplars metric.Int64Counter
 	untracked metric.Int64Counter
+	conflicts metric.Int64Counter
+	scrapes   metric.Int64Counter
 	unscribe  metric.Registration
 }
 
@@ -46,6 +48,8 @@ func newTelemetry(set component.TelemetrySettings, id string, t *table) (*teleme
 		{&tel.refused, "crowsnest_prometheus_refused_samples", "{sample}", "Samples that remote write refused for good, by reason."},
 		{&tel.exemplars, "crowsnest_prometheus_refused_exemplars", "{exemplar}", "Exemplars left out since remote write refused their sample with them."},
 		{&tel.untracked, "crowsnest_prometheus_untracked_points", "{point}", "Data points that found no place among the known series, by reason: not on the page, no stale marker at their end."},
+		{&tel.conflicts, "crowsnest_prometheus_metadata_conflicts", "{metric}", "Metrics whose senders tell different types or help texts; the first one's are shown."},
+		{&tel.scrapes, "crowsnest_prometheus_scrapes", "{scrape}", "Pages asked for, by outcome: complete, refused (too many at once), aborted (the client went away)."},
 	} {
 		var err error
 		if *c.to, err = m.Int64Counter(c.name, metric.WithUnit(c.unit), metric.WithDescription(c.description)); err != nil {
@@ -94,13 +98,13 @@ func (t *telemetry) exemplarsDropped(n int) {
 	t.exemplars.Add(context.Background(), int64(n), metric.WithAttributes(t.component))
 }
 
-func (t *telemetry) refusedPoint(endpoint string, p *point, a answer) {
-	t.refused.Add(context.Background(), int64(p.seriesCount()), metric.WithAttributes(t.component, attribute.String("reason", p.refused)))
+func (t *telemetry) refusedPoint(endpoint string, p *point, series int, a answer) {
+	t.refused.Add(context.Background(), int64(series), metric.WithAttributes(t.component, attribute.String("reason", p.refused)))
 	if suppressed, ok := t.throttle.pass("refused "+p.refused, time.Now()); ok {
 		t.log.Warn("Remote write refused a data point for good; it is dropped and counted, the rest of its batch is delivered.",
 			zap.String("endpoint", endpoint), zap.String("reason", p.refused), zap.Int("status", a.status),
 			zap.String("metric", p.family.name), zap.Int64("timestamp_ms", p.timestampMs),
-			zap.String("answer", cut(a.err.Error())), zap.Int("suppressed", suppressed))
+			zap.String("answer", cut(a.text)), zap.Int("suppressed", suppressed))
 	}
 }
 
@@ -122,6 +126,25 @@ func (t *telemetry) untrackedPoint(p *point) {
 		t.log.Warn("A data point found no place among the known series: it is not on the page to scrape, and remote write will lack its stale marker.",
 			zap.String("reason", p.refused), zap.String("metric", p.family.name), zap.String("remedy", remedy), zap.Int("suppressed", suppressed))
 	}
+}
+
+// conflicting counts and logs descriptions that differ from the first one's.
+func (t *telemetry) conflicting(c changes) {
+	for _, f := range c.helped {
+		t.conflicts.Add(context.Background(), 1, metric.WithAttributes(t.component, attribute.String("part", "help")))
+		t.log.Debug("A metric has more than one help text; the first one is shown.", zap.String("metric", f.name))
+	}
+	for _, f := range c.typed {
+		t.conflicts.Add(context.Background(), 1, metric.WithAttributes(t.component, attribute.String("part", "type")))
+		if suppressed, ok := t.throttle.pass("type conflict", time.Now()); ok {
+			t.log.Warn("A metric has more than one type; its values are kept, and the type that came first is shown.",
+				zap.String("metric", f.name), zap.String("other_type", f.typ.String()), zap.Int("suppressed", suppressed))
+		}
+	}
+}
+
+func (t *telemetry) scraped(outcome string) {
+	t.scrapes.Add(context.Background(), 1, metric.WithAttributes(t.component, attribute.String("outcome", outcome)))
 }
 
 // untranslated logs data points that have no form in Prometheus.

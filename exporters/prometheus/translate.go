@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/prometheus/otlptranslator"
+	"github.com/prometheus/prometheus/prompb"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
@@ -44,8 +45,8 @@ func (b *batch) drop(reason string, n int) {
 	b.dropped[reason] += n
 }
 
-// translator turns pdata into points. It is for one goroutine and one batch;
-// the batch's labels are cut from its arena.
+// translator turns pdata into points. It is for one goroutine; what it makes
+// lives until it is used again.
 type translator struct {
 	labeler
 	batch
@@ -58,18 +59,22 @@ type translator struct {
 	ofResource bool
 }
 
-// translate never fails: what has no translation is counted in the batch.
-func translate(md pmetric.Metrics, nowMs int64) batch {
-	t := translator{
-		metrics: otlptranslator.NewMetricNamer("", otlptranslator.UnderscoreEscapingWithSuffixes),
-		nowMs:   nowMs,
-	}
-	t.items = md.DataPointCount()
-	t.points = make([]point, 0, t.items+md.ResourceMetrics().Len())
+func newTranslator() *translator {
+	return &translator{metrics: otlptranslator.NewMetricNamer("", otlptranslator.UnderscoreEscapingWithSuffixes)}
+}
+
+// translate never fails: what has no translation is counted in the batch. The
+// table may add points to the batch.
+func (t *translator) translate(md pmetric.Metrics, nowMs int64) *batch {
+	clear(t.points)
+	t.batch = batch{points: t.points[:0], items: md.DataPointCount()}
+	t.points = slices.Grow(t.points, t.items+md.ResourceMetrics().Len())
+	t.labeler.reset()
+	t.nowMs = nowMs
 	for _, rm := range md.ResourceMetrics().All() {
 		t.resource(rm)
 	}
-	return t.batch
+	return &t.batch
 }
 
 func (t *translator) resource(rm pmetric.ResourceMetrics) {
@@ -87,7 +92,7 @@ func (t *translator) resource(rm pmetric.ResourceMetrics) {
 	}
 	if labels, ok := t.labeler.targetInfo(attrs, r); ok {
 		t.points = append(t.points, point{
-			family: targetInfoFamily, labels: labels, hash: t.hash(labels),
+			family: targetInfoFamily, labels: labels, id: labels.identity(),
 			kind: kindNumber, value: 1, timestampMs: t.newestMs, derived: true,
 		})
 	}
@@ -95,9 +100,10 @@ func (t *translator) resource(rm pmetric.ResourceMetrics) {
 
 // source is a metric's part of its points.
 type source struct {
-	family   *family
-	labels   []label // of the resource
-	verbatim bool
+	labelSource
+	family *family
+	// withStart: its values count from a start, which the points tell.
+	withStart bool
 }
 
 func (t *translator) metric(m pmetric.Metric, exposition, otel []label) {
@@ -106,10 +112,10 @@ func (t *translator) metric(m pmetric.Metric, exposition, otel []label) {
 		return
 	}
 	declared, verbatim := m.Metadata().Get(typeMetadata)
-	src := source{labels: otel, verbatim: verbatim}
+	src := source{labelSource: labelSource{resource: otel, verbatim: verbatim, reserved: reservedLabel(m.Type())}}
 	f := &family{help: cutHelp(m.Description())}
 	if verbatim {
-		src.labels = exposition
+		src.resource = exposition
 		f.name, f.typ, f.unit = m.Name(), declaredType(declared.AsString(), m), m.Unit()
 	} else {
 		name, err := t.metrics.Build(otlptranslator.Metric{Name: m.Name(), Unit: m.Unit(), Type: namerType(m)})
@@ -124,8 +130,20 @@ func (t *translator) metric(m pmetric.Metric, exposition, otel []label) {
 		t.drop(ledger.ReasonMalformed, pointsOf(m))
 		return
 	}
-	src.family = f
+	src.family, src.metric = f, f.name
+	src.withStart = f.typ == prompb.MetricMetadata_COUNTER || f.typ == prompb.MetricMetadata_HISTOGRAM || f.typ == prompb.MetricMetadata_SUMMARY
 	t.pointsFrom(m, src)
+}
+
+func reservedLabel(typ pmetric.MetricType) string {
+	switch typ {
+	case pmetric.MetricTypeHistogram:
+		return bucketLabel
+	case pmetric.MetricTypeSummary:
+		return quantileLabel
+	default:
+		return ""
+	}
 }
 
 func (t *translator) pointsFrom(m pmetric.Metric, src source) {
@@ -154,13 +172,17 @@ func (t *translator) pointsFrom(m pmetric.Metric, src source) {
 }
 
 // begin appends a point with what all kinds share, and returns it to be filled.
-func (t *translator) begin(src source, kind pointKind, reserved string, attrs pcommon.Map, at, start pcommon.Timestamp, flags pmetric.DataPointFlags) *point {
-	labels := t.build(src.family.name, attrs, src.labels, src.verbatim, reserved)
+func (t *translator) begin(src source, kind pointKind, attrs pcommon.Map, at, start pcommon.Timestamp, flags pmetric.DataPointFlags) *point {
+	labels := t.build(src.labelSource, attrs)
 	t.points = append(t.points, point{
-		family: src.family, labels: labels, hash: t.hash(labels), kind: kind,
-		stale: flags.NoRecordedValue(), timestampMs: t.milliseconds(at), startMs: int64(start) / 1e6,
+		family: src.family, labels: labels, id: labels.identity(), kind: kind,
+		stale: flags.NoRecordedValue(), timestampMs: t.milliseconds(at),
 	})
 	p := &t.points[len(t.points)-1]
+	// A start behind the sample says nothing, and receivers complain about it.
+	if startMs := int64(start / 1e6); src.withStart && startMs < p.timestampMs {
+		p.startMs = startMs
+	}
 	if !src.verbatim && !p.stale {
 		t.ofResource = true
 		t.newestMs = max(t.newestMs, p.timestampMs)
@@ -182,34 +204,35 @@ func (t *translator) milliseconds(at pcommon.Timestamp) int64 {
 }
 
 func (t *translator) number(dp pmetric.NumberDataPoint, src source, withExemplars bool) {
-	p := t.begin(src, kindNumber, "", dp.Attributes(), dp.Timestamp(), dp.StartTimestamp(), dp.Flags())
+	p := t.begin(src, kindNumber, dp.Attributes(), dp.Timestamp(), dp.StartTimestamp(), dp.Flags())
 	switch dp.ValueType() {
 	case pmetric.NumberDataPointValueTypeInt:
 		p.value = float64(dp.IntValue())
 	case pmetric.NumberDataPointValueTypeDouble:
 		p.value = dp.DoubleValue()
 	}
-	if withExemplars && !p.stale {
-		p.exemplars = t.exemplars(dp.Exemplars())
+	if withExemplars && !p.stale && dp.Exemplars().Len() > 0 {
+		p.detail = &detail{exemplars: t.exemplars(dp.Exemplars())}
 	}
 }
 
 func (t *translator) classic(dp pmetric.HistogramDataPoint, src source) {
-	p := t.begin(src, kindClassic, bucketLabel, dp.Attributes(), dp.Timestamp(), dp.StartTimestamp(), dp.Flags())
+	p := t.begin(src, kindClassic, dp.Attributes(), dp.Timestamp(), dp.StartTimestamp(), dp.Flags())
 	p.hasSum = dp.HasSum() || p.stale
+	p.detail = &detail{}
 	if p.stale && dp.BucketCounts().Len() == 0 {
 		return
 	}
 	var ok bool
-	if p.edges, p.cumulative, ok = classicBuckets(dp); !ok {
+	if p.detail.edges, p.detail.cumulative, ok = classicBuckets(dp); !ok {
 		t.malformed(ledger.ReasonMalformed)
 		return
 	}
 	if p.stale {
 		return
 	}
-	p.sum, p.count = dp.Sum(), dp.Count()
-	p.exemplars = t.exemplars(dp.Exemplars())
+	p.detail.sum, p.detail.count = dp.Sum(), dp.Count()
+	p.detail.exemplars = t.exemplars(dp.Exemplars())
 }
 
 // classicBuckets returns the finite upper bounds and the counts up to each.
@@ -239,16 +262,17 @@ func classicBuckets(dp pmetric.HistogramDataPoint) (edges []float64, cumulative 
 }
 
 func (t *translator) summary(dp pmetric.SummaryDataPoint, src source) {
-	p := t.begin(src, kindSummary, quantileLabel, dp.Attributes(), dp.Timestamp(), dp.StartTimestamp(), dp.Flags())
+	p := t.begin(src, kindSummary, dp.Attributes(), dp.Timestamp(), dp.StartTimestamp(), dp.Flags())
 	p.hasSum = true
-	p.sum, p.count = dp.Sum(), dp.Count()
+	d := &detail{sum: dp.Sum(), count: dp.Count()}
+	p.detail = d
 	for _, q := range dp.QuantileValues().All() {
-		if slices.Contains(p.edges, q.Quantile()) || q.Quantile() != q.Quantile() || len(p.edges) == maxQuantiles {
+		if slices.Contains(d.edges, q.Quantile()) || q.Quantile() != q.Quantile() || len(d.edges) == maxQuantiles {
 			t.malformed(ledger.ReasonMalformed)
 			return
 		}
-		p.edges = append(p.edges, q.Quantile())
-		p.quantiles = append(p.quantiles, q.Value())
+		d.edges = append(d.edges, q.Quantile())
+		d.quantiles = append(d.quantiles, q.Value())
 	}
 }
 

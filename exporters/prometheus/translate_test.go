@@ -13,7 +13,7 @@ import (
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
 
-func wantSeries(t *testing.T, b batch, want string) {
+func wantSeries(t *testing.T, b *batch, want string) {
 	t.Helper()
 	if diff := cmp.Diff(strings.TrimSpace(want), render(b.points)); diff != "" {
 		t.Errorf("series (-want +got):\n%s", diff)
@@ -137,7 +137,7 @@ func TestExponentialHistogramKeepsBounds(t *testing.T) {
 		if len(b.points) != 1 {
 			t.Fatalf("scale %d: %d points, want 1", scale, len(b.points))
 		}
-		h := b.points[0].native
+		h := b.points[0].detail.native
 		if err := h.Validate(); err != nil {
 			t.Fatalf("scale %d offset %d counts %v: %v", scale, offset, counts, err)
 		}
