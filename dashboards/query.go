@@ -58,7 +58,7 @@ var scopes = strings.NewReplacer(
 	"<owner>", `on (cluster, namespace, pod) group_left (workload, workload_type) max by (cluster, namespace, pod, workload, workload_type) (namespace_workload_pod:kube_pod_owner:relabel{cluster=~"$cluster", namespace=~"$namespace", workload=~"$workload"})`,
 	// Only pods that take up place: one value for each, 1, to be multiplied with.
 	"<active>", `* on (cluster, namespace, pod) group_left () max by (cluster, namespace, pod) (kube_pod_status_phase{cluster=~"$cluster", phase=~"Pending|Running"} == 1)`,
-	"<self>", `cluster=~"$cluster", job=~"crowsnest-(agent|aggregator)"`,
+	"<self>", `cluster=~"$cluster", job=~"crowsnest-agent|crowsnest-aggregator"`,
 )
 
 func q(expr, legend string) Query {

@@ -1,0 +1,131 @@
+package dashboards
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crowsnest-o11y/crowsnest/test/stores"
+)
+
+// enoughScrapes make rates of counters, and changes of what changes.
+const enoughScrapes = 5
+
+// Every PromQL query of every panel and annotation returns data from a real
+// Prometheus that has the series it reads: selectors match, joins have partners,
+// and no join has two.
+func TestPromQLReturnsData(t *testing.T) {
+	w := newWorld(t)
+	server := httptest.NewServer(w)
+	defer server.Close()
+	prometheus := stores.TestPrometheus(t, stores.Options{ScrapeTargets: []string{strings.TrimPrefix(server.URL, "http://")}})
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	for w.pages.Load() <= enoughScrapes {
+		if ctx.Err() != nil {
+			t.Fatalf("Prometheus came %d times", w.pages.Load())
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	for _, expression := range promQL() {
+		found := 0
+		// A subquery has its first step at a whole minute.
+		for _, after := range []time.Duration{0, time.Minute} {
+			samples, err := prometheus.QueryAt(ctx, expression.text, time.Now().Add(after))
+			if err != nil {
+				t.Errorf("%s: %v\n%s", expression.where, err, expression.text)
+				break
+			}
+			found += len(samples)
+		}
+		if found == 0 {
+			t.Errorf("%s returns nothing\n%s", expression.where, expression.text)
+		}
+	}
+}
+
+// Every LogQL query returns data from a real Loki that has lines as the
+// exporter writes them.
+func TestLogQLReturnsData(t *testing.T) {
+	loki := stores.TestLoki(t, stores.Options{})
+	pushLines(t, loki)
+	for _, d := range All() {
+		for _, p := range d.Panels() {
+			for i, query := range p.Queries {
+				if query.Source != Loki {
+					continue
+				}
+				text := query.Resolve(nil)
+				where := fmt.Sprintf("%s: %q %s", d.UID, p.Title, refID(i))
+				found, err := askLoki(t.Context(), loki, text, query.Instant)
+				if err != nil {
+					t.Errorf("%s: %v\n%s", where, err, text)
+				} else if len(found) == 0 {
+					t.Errorf("%s returns nothing\n%s", where, text)
+				}
+				for _, use := range labelUse.FindAllStringSubmatch(query.Legend, -1) {
+					if len(found) > 0 && found[0][use[1]] == "" {
+						t.Errorf("%s: legend reads label %s; found %v", where, use[1], found[0])
+					}
+				}
+			}
+		}
+	}
+}
+
+func pushLines(t *testing.T, loki *stores.Loki) {
+	t.Helper()
+	now := strconv.FormatInt(time.Now().Add(-time.Second).UnixNano(), 10)
+	metadata := map[string]string{"trace_id": strings.Repeat("ab", 16), "k8s_deployment_name": "web"}
+	body, err := json.Marshal(map[string]any{"streams": []any{map[string]any{
+		"stream": map[string]string{"namespace": "shop", "pod": "web-0", "container": "web", "service_name": "web", "node": "node-1", "stream": "stderr"},
+		"values": []any{[]any{now, "level=error msg=failed", metadata}, []any{now, "level=info msg=served", metadata}},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, loki.URL+"/loki/api/v1/push", strings.NewReader(string(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode/100 != 2 {
+		t.Fatalf("push: %s", answer.Status)
+	}
+}
+
+// askLoki gives the labels of the series or streams that a query finds.
+func askLoki(ctx context.Context, loki *stores.Loki, text string, instant bool) ([]map[string]string, error) {
+	now := time.Now()
+	path, query := "/loki/api/v1/query_range", url.Values{"query": {text}, "step": {"60"},
+		"start": {strconv.FormatInt(now.Add(-time.Hour).UnixNano(), 10)}, "end": {strconv.FormatInt(now.Add(time.Second).UnixNano(), 10)}}
+	if instant {
+		path, query = "/loki/api/v1/query", url.Values{"query": {text}, "time": {strconv.FormatInt(now.Add(time.Second).UnixNano(), 10)}}
+	}
+	var answer struct {
+		Data struct {
+			Result []struct{ Metric, Stream map[string]string }
+		}
+	}
+	err := loki.Get(ctx, path, query, &answer)
+	var found []map[string]string
+	for _, series := range answer.Data.Result {
+		if series.Stream != nil {
+			series.Metric = series.Stream
+		}
+		found = append(found, series.Metric)
+	}
+	return found, err
+}

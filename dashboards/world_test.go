@@ -1,0 +1,187 @@
+package dashboards
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+)
+
+// world is a cluster in which everything happens that dashboards tell of, good
+// and bad at once. Its page has a series for every selector of every query;
+// objects have the same names in all of them, so that joins find their partner.
+type world struct {
+	series []madeSeries
+	pages  atomic.Int64 // served so far: counters grow with it
+	now    time.Time
+}
+
+type madeSeries struct {
+	metric string
+	labels map[string]string
+}
+
+// named are the labels' values, unless a selector asks for others.
+var named = map[string]string{
+	"namespace": "shop", "pod": "web-0", "uid": "u-web-0", "container": "web", "image": "shop/web:1", "node": "node-1", "workload": "web", "workload_type": "deployment",
+	"deployment": "web", "statefulset": "web", "daemonset": "web", "replicaset": "web-1", "job_name": "web", "cronjob": "web", "owner_kind": "Deployment", "owner_name": "web",
+	"service": "web", "service_name": "web", "endpointslice": "other-abcde", "ingress": "web", "persistentvolumeclaim": "data", "persistentvolume": "pv-1",
+	"horizontalpodautoscaler": "web", "poddisruptionbudget": "web", "volumeattachment": "va-1", "priority_class": "high", "device": "sda", "fstype": "ext4", "mountpoint": "/",
+	"condition": "MemoryPressure", "status": "true", "phase": "Running", "reason": "Error", "code": "500", "verb": "GET", "exit_code": "1", "result": "failed",
+	"resource": "cpu", "type": "used", "mode": "user", "instance": "node-1", "job": "kube-state-metrics", "span_kind": "SPAN_KIND_SERVER", "span_name": "GET /",
+	"status_code": "STATUS_CODE_UNSET", "component": "loki", "severity": "warning", "alertstate": "firing", "le": "+Inf", "ready": "true", "lease": "kube-scheduler",
+}
+
+// absent are labels that series have only if a selector asks for them.
+var absent = []string{"subresource", "device_error", "cluster"}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{now: time.Now()}
+	known := readVocabulary(t)
+	for _, expression := range promQL() {
+		expr, err := parser.NewParser(parser.Options{}).ParseExpr(expression.text)
+		if err != nil {
+			t.Fatalf("%s: %v", expression.where, err)
+		}
+		parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+			if selector, ok := node.(*parser.VectorSelector); ok {
+				w.add(t, selector, known)
+			}
+			return nil
+		})
+	}
+	return w
+}
+
+func (w *world) add(t *testing.T, selector *parser.VectorSelector, known map[string]labelSet) {
+	t.Helper()
+	metrics := selector.Name
+	for _, matcher := range selector.LabelMatchers {
+		if matcher.Name == labels.MetricName {
+			metrics = matcher.Value
+		}
+	}
+	for metric := range strings.SplitSeq(metrics, "|") {
+		made := map[string]string{}
+		for name := range known[metric] {
+			if !slices.Contains(absent, name) && name != "" {
+				made[name] = value(name)
+			}
+		}
+		for _, matcher := range selector.LabelMatchers {
+			if matcher.Name != labels.MetricName && !matcher.Matches(made[matcher.Name]) {
+				made[matcher.Name] = fitting(t, matcher)
+			}
+		}
+		if made["type"] == "ExternalName" {
+			made["service"] = "elsewhere"
+		}
+		w.addForPods(madeSeries{metric, made})
+	}
+}
+
+func value(label string) string {
+	if v, ok := named[label]; ok {
+		return v
+	}
+	return label
+}
+
+// fitting is a value that the matcher takes.
+func fitting(t *testing.T, matcher *labels.Matcher) string {
+	t.Helper()
+	candidates := append(strings.Split(matcher.Value, "|"), "false", "other", "")
+	for _, candidate := range candidates {
+		if matcher.Matches(candidate) {
+			return candidate
+		}
+	}
+	t.Fatalf("no value for %s", matcher)
+	return ""
+}
+
+// addForPods gives every pod the series; but a container ended last for one
+// reason only, so each reason has a pod of its own.
+func (w *world) addForPods(s madeSeries) {
+	pods := []string{"web-0", "web-1"}
+	if s.metric == "kube_pod_container_status_last_terminated_reason" {
+		pods = pods[:1]
+		if s.labels["reason"] == "OOMKilled" {
+			pods = []string{"web-1"}
+		}
+	}
+	for _, pod := range pods {
+		made := maps.Clone(s.labels)
+		if _, has := made["pod"]; has {
+			made["pod"] = pod
+		}
+		if _, has := made["uid"]; has {
+			made["uid"] = "u-" + pod
+		}
+		for _, le := range bounds(s.metric) {
+			if le != "" {
+				made["le"] = le
+			}
+			same := func(other madeSeries) bool { return other.metric == s.metric && maps.Equal(other.labels, made) }
+			if !slices.ContainsFunc(w.series, same) {
+				w.series = append(w.series, madeSeries{s.metric, maps.Clone(made)})
+			}
+		}
+	}
+}
+
+func bounds(metric string) []string {
+	if strings.HasSuffix(metric, "_bucket") {
+		return []string{"0.1", "10", "1000", "+Inf"}
+	}
+	return []string{""}
+}
+
+var (
+	grows = regexp.MustCompile(`_total$|_bucket$|_sum$|_count$|^node_vmstat_|Segs$|^kubelet_evictions$|_observed_generation$|_spec_replicas$|_desired_replicas$|^kubelet_volume_stats_used_bytes$`)
+	times = regexp.MustCompile(`^kube_.*_(created|time|timestamp)$|^node_boot_time_seconds$`)
+)
+
+// levels are values other than 1.
+var levels = map[string]float64{
+	"kube_deployment_status_replicas_available": 0, "kube_statefulset_status_replicas_ready": 0, "kube_statefulset_replicas": 3,
+	"kube_daemonset_status_number_available": 0, "kube_volumeattachment_status_attached": 0,
+	"kube_pod_container_resource_requests": 1e6, "kube_pod_container_resource_limits": 1e6,
+	"node_memory_MemTotal_bytes": 100, "node_filesystem_size_bytes": 10, "node_filesystem_files": 10,
+	"kubelet_volume_stats_capacity_bytes": 1e9,
+}
+
+// ServeHTTP gives the page as it is now.
+func (w *world) ServeHTTP(answer http.ResponseWriter, _ *http.Request) {
+	n := w.pages.Add(1)
+	answer.Header().Set("Content-Type", "text/plain; version=0.0.4")
+	for _, s := range w.series {
+		var pairs []string
+		for name, text := range s.labels {
+			pairs = append(pairs, fmt.Sprintf("%s=%q", name, text))
+		}
+		fmt.Fprintf(answer, "%s{%s} %v\n", s.metric, strings.Join(pairs, ","), w.level(s, n))
+	}
+}
+
+func (w *world) level(s madeSeries, n int64) float64 {
+	switch level, ok := levels[s.metric]; {
+	case ok:
+		return level
+	case times.MatchString(s.metric):
+		return float64(w.now.Add(-time.Minute).Unix())
+	case grows.MatchString(s.metric):
+		bound := slices.Index(bounds(s.metric), s.labels["le"])
+		return float64(n * int64(max(bound, 0)+1))
+	}
+	return 1
+}
