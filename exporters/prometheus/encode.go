@@ -46,10 +46,14 @@ const (
 // encoder makes requests. It is for one goroutine, and what it returns is valid
 // until it is used again.
 type encoder struct {
-	out     []byte
-	series  []byte // the one that is being made
-	part    []byte // a message within it
-	symbols symbolTable
+	out    []byte
+	series []byte // the one that is being made
+	part   []byte // a message within it
+	number sample // of a point that is just one
+
+	symbols   symbolTable // of v2, as all below
+	described *family
+	metadata  []byte // of described
 }
 
 func (e *encoder) encode(protocol string, points []*point, metadata []*family) []byte {
@@ -64,27 +68,34 @@ func (e *encoder) encode(protocol string, points []*point, metadata []*family) [
 func (e *encoder) encodeV1(points []*point, metadata []*family) []byte {
 	e.out = e.out[:0]
 	for _, p := range points {
+		if p.kind == kindNumber {
+			e.number = p.number()
+			e.addV1(p, cuts{}, &e.number)
+			continue
+		}
 		c := p.labels.cut(p.extraLabel())
-		p.expand(func(s *sample) {
-			e.series = p.labels.appendSeries(e.series[:0], c, p.family.name, s)
-			if s.native != nil {
-				h := prompb.FromIntHistogram(p.timestampMs, s.native)
-				e.series = e.appendMarshaled(e.series, tagV1Histogram, &h)
-			} else {
-				e.series = appendSample(e.series, tagV1Sample, s.value, p.timestampMs, 0)
-			}
-			for i := range s.exemplars {
-				e.part = appendExemplarRest(append(e.part[:0], s.exemplars[i].labels...), &s.exemplars[i])
-				e.series = appendMessage(e.series, tagV1Exemplar, e.part)
-			}
-			e.out = appendMessage(e.out, tagV1Series, e.series)
-		})
+		p.expand(func(s *sample) { e.addV1(p, c, s) })
 	}
 	for _, f := range metadata {
 		m := prompb.MetricMetadata{Type: f.typ, MetricFamilyName: f.name, Help: f.help, Unit: f.unit}
 		e.out = e.appendMarshaled(e.out, tagV1Metadata, &m)
 	}
 	return e.out
+}
+
+func (e *encoder) addV1(p *point, c cuts, s *sample) {
+	e.series = p.labels.appendSeries(e.series[:0], c, p.family.name, s)
+	if s.native != nil {
+		h := prompb.FromIntHistogram(p.timestampMs, s.native)
+		e.series = e.appendMarshaled(e.series, tagV1Histogram, &h)
+	} else {
+		e.series = appendSample(e.series, tagV1Sample, s.value, p.timestampMs, 0)
+	}
+	for i := range s.exemplars {
+		e.part = appendExemplarRest(append(e.part[:0], s.exemplars[i].labels...), &s.exemplars[i])
+		e.series = appendMessage(e.series, tagV1Exemplar, e.part)
+	}
+	e.out = appendMessage(e.out, tagV1Series, e.series)
 }
 
 // marshaler is what the generated messages have.
@@ -128,36 +139,41 @@ func appendExemplarRest(to []byte, x *exemplar) []byte {
 
 // encodeV2 makes a remote write 2.0 request; metadata is in each series.
 func (e *encoder) encodeV2(points []*point) []byte {
-	t := &e.symbols
-	t.reset()
-	var described *family
-	var metadata []byte // of described
+	e.symbols.reset()
+	e.described = nil
 	e.out = e.out[:0]
 	for _, p := range points {
-		if p.family != described {
-			described = p.family
-			metadata = e.appendMetadata(metadata[:0], described)
+		if p.family != e.described {
+			e.described = p.family
+			e.metadata = e.appendMetadata(e.metadata[:0], p.family)
 		}
-		p.expand(func(s *sample) {
-			e.part = t.appendSeriesRefs(e.part[:0], p, s)
-			e.series = appendMessage(e.series[:0], tagV2Labels, e.part)
-			if s.native != nil {
-				h := writev2.FromIntHistogram(p.startMs, p.timestampMs, s.native)
-				e.series = e.appendMarshaled(e.series, tagV2Histogram, &h)
-			} else {
-				e.series = appendSample(e.series, tagV2Sample, s.value, p.timestampMs, p.startMs)
-			}
-			for i := range s.exemplars {
-				e.series = e.appendExemplarV2(e.series, &s.exemplars[i])
-			}
-			e.series = append(e.series, metadata...)
-			e.out = appendMessage(e.out, tagV2Series, e.series)
-		})
+		if p.kind == kindNumber {
+			e.number = p.number()
+			e.addV2(p, &e.number)
+			continue
+		}
+		p.expand(func(s *sample) { e.addV2(p, s) })
 	}
 	// Symbols come first, as receivers that read a request once want them.
-	e.series = append(t.appendTo(e.series[:0]), e.out...)
+	e.series = append(e.symbols.appendTo(e.series[:0]), e.out...)
 	e.series, e.out = e.out, e.series
 	return e.out
+}
+
+func (e *encoder) addV2(p *point, s *sample) {
+	e.part = e.symbols.appendSeriesRefs(e.part[:0], p, s)
+	e.series = appendMessage(e.series[:0], tagV2Labels, e.part)
+	if s.native != nil {
+		h := writev2.FromIntHistogram(p.startMs, p.timestampMs, s.native)
+		e.series = e.appendMarshaled(e.series, tagV2Histogram, &h)
+	} else {
+		e.series = appendSample(e.series, tagV2Sample, s.value, p.timestampMs, p.startMs)
+	}
+	for i := range s.exemplars {
+		e.series = e.appendExemplarV2(e.series, &s.exemplars[i])
+	}
+	e.series = append(e.series, e.metadata...)
+	e.out = appendMessage(e.out, tagV2Series, e.series)
 }
 
 func (e *encoder) appendMetadata(to []byte, f *family) []byte {

@@ -157,7 +157,8 @@ func (p *point) seriesLabels(s *sample) labels.Labels {
 func (p *point) expand(yield func(*sample)) {
 	switch p.kind {
 	case kindNumber:
-		yield(&sample{value: p.orStale(p.value), exemplars: p.exemplars()})
+		s := p.number()
+		yield(&s)
 	case kindNative:
 		yield(&sample{native: p.nativeOrStale(), exemplars: p.detail.exemplars})
 	case kindClassic:
@@ -172,6 +173,10 @@ func (p *point) expand(yield func(*sample)) {
 		}
 		p.expandTotals(yield)
 	}
+}
+
+func (p *point) number() sample {
+	return sample{value: p.orStale(p.value), exemplars: p.exemplars()}
 }
 
 func (p *point) expandClassic(yield func(*sample)) {

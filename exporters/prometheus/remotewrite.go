@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/s2"
 	"go.opentelemetry.io/collector/config/configretry"
 	"go.uber.org/zap"
 )
@@ -177,10 +177,10 @@ func (s *shard) persist(ctx context.Context, points []*point, metadata []*family
 // encode returns a compressed request, valid until the next one.
 func (s *shard) encode(protocol string, points []*point, metadata []*family) []byte {
 	message := s.encoder.encode(protocol, points, metadata)
-	if need := snappy.MaxEncodedLen(len(message)); cap(s.buffer) < need {
+	if need := s2.MaxEncodedLen(len(message)); cap(s.buffer) < need {
 		s.buffer = make([]byte, need)
 	}
-	return snappy.Encode(s.buffer[:cap(s.buffer)], message)
+	return s2.EncodeSnappy(s.buffer[:cap(s.buffer)], message)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

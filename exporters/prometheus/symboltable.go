@@ -12,11 +12,12 @@ type symbolTable struct {
 	// last are the labels of the series before, by position: neighbours share
 	// their names and most of their values, and then need no look-up.
 	last []lastLabel
+	name []byte // of a series with a suffix
 }
 
 type lastLabel struct {
-	name, value       []byte
-	nameRef, valueRef uint32
+	packed packed // this one label
+	refs   []byte
 }
 
 func (t *symbolTable) reset() {
@@ -26,7 +27,9 @@ func (t *symbolTable) reset() {
 	clear(t.refs)
 	clear(t.texts)
 	t.texts = append(t.texts[:0], "")
-	t.last = t.last[:0]
+	for i := range t.last {
+		t.last[i].packed = nil
+	}
 }
 
 func (t *symbolTable) refOf(text []byte) uint32 {
@@ -50,17 +53,17 @@ func (t *symbolTable) appendSeriesRefs(to []byte, p *point, s *sample) []byte {
 	}
 	extra := s.extra
 	for i, rest := 0, p.labels; len(rest) > 0; i++ {
-		var name, value []byte
-		name, value, rest = rest.next()
+		name, value, after := rest.next()
 		if extra != "" && string(name) > extra {
 			to, extra = t.appendExtra(to, s), ""
 		}
 		if string(name) == nameLabel {
-			to = binary.AppendUvarint(to, uint64(t.refOf(name)))
-			to = binary.AppendUvarint(to, uint64(t.refOf(append(append([]byte(nil), value...), s.suffix...))))
-			continue
+			t.name = append(append(t.name[:0], value...), s.suffix...)
+			to = t.appendPair(to, name, t.name)
+		} else {
+			to = t.appendLabelRefs(to, i, rest[:len(rest)-len(after)])
 		}
-		to = t.appendLabelRefs(to, i, name, value)
+		rest = after
 	}
 	if extra != "" {
 		to = t.appendExtra(to, s)
@@ -73,28 +76,32 @@ func (t *symbolTable) appendExtra(to []byte, s *sample) []byte {
 	return binary.AppendUvarint(to, uint64(t.refOf([]byte(s.extraValue))))
 }
 
+func (t *symbolTable) appendPair(to []byte, name, value []byte) []byte {
+	to = binary.AppendUvarint(to, uint64(t.refOf(name)))
+	return binary.AppendUvarint(to, uint64(t.refOf(value)))
+}
+
 func (t *symbolTable) appendRefs(to []byte, labels packed) []byte {
 	for i := 0; len(labels) > 0; i++ {
-		var name, value []byte
-		name, value, labels = labels.next()
-		to = t.appendLabelRefs(to, i, name, value)
+		length, size := shortUvarint(labels[1:])
+		end := 1 + size + length
+		to = t.appendLabelRefs(to, i, labels[:end])
+		labels = labels[end:]
 	}
 	return to
 }
 
-func (t *symbolTable) appendLabelRefs(to []byte, position int, name, value []byte) []byte {
+// appendLabelRefs appends the references of the label at a position.
+func (t *symbolTable) appendLabelRefs(to []byte, position int, one packed) []byte {
 	for position >= len(t.last) {
 		t.last = append(t.last, lastLabel{})
 	}
 	l := &t.last[position]
-	if !bytes.Equal(l.name, name) {
-		l.name, l.nameRef = name, t.refOf(name)
+	if !bytes.Equal(l.packed, one) {
+		name, value, _ := one.next()
+		l.packed, l.refs = one, t.appendPair(l.refs[:0], name, value)
 	}
-	if !bytes.Equal(l.value, value) {
-		l.value, l.valueRef = value, t.refOf(value)
-	}
-	to = binary.AppendUvarint(to, uint64(l.nameRef))
-	return binary.AppendUvarint(to, uint64(l.valueRef))
+	return append(to, l.refs...)
 }
 
 func (t *symbolTable) appendTo(to []byte) []byte {
