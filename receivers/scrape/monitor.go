@@ -133,7 +133,10 @@ func (r *relabeling) rule() (*relabel.Config, error) {
 		rule.Replacement = *r.Replacement
 	}
 	if r.Action != "" {
-		rule.Action = relabel.Action(strings.ToLower(r.Action))
+		// Its own decoder, since a rule of an unknown action panics when it is applied.
+		if err := rule.Action.UnmarshalYAML(func(to any) error { *to.(*string) = r.Action; return nil }); err != nil {
+			return nil, err
+		}
 	}
 	rule.TargetLabel, rule.Modulus = r.TargetLabel, r.Modulus
 	if err := rule.Validate(model.UTF8Validation); err != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -113,6 +114,36 @@ type rig struct {
 // newRig starts a receiver that scrapes ten times a second.
 func newRig(t testing.TB, change func(*Config), more ...extensions) *rig {
 	t.Helper()
+	r := makeRig(t, change)
+	host := extensions{podsID: podsExtension{cache: r.cache}}
+	for _, e := range more {
+		maps.Copy(host, e)
+	}
+	if err := r.Start(t.Context(), host); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// stoppedRig makes a receiver whose targets are scraped by hand.
+func stoppedRig(t testing.TB) *rig { return makeRig(t, func(*Config) {}) }
+
+// scraper makes one of a server.
+func (r *rig) scraper(t testing.TB, j *job, s *httptest.Server) *scraper {
+	t.Helper()
+	if err := j.open(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(j.close)
+	found, err := newTarget(j, map[string]string{"__address__": addressOfServer(s)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newScraper(r.env, found)
+}
+
+func makeRig(t testing.TB, change func(*Config)) *rig {
+	t.Helper()
 	r := &rig{store: &store{series: map[string]string{}}, telemetry: componenttest.NewTelemetry(), cache: kubemeta.NewCache()}
 	t.Cleanup(func() { _ = r.telemetry.Shutdown(context.Background()) })
 	cfg := NewFactory().CreateDefaultConfig().(*Config)
@@ -132,13 +163,6 @@ func newRig(t testing.TB, change func(*Config), more ...extensions) *rig {
 		t.Fatal(err)
 	}
 	r.scrapeReceiver = made.(*scrapeReceiver)
-	host := extensions{podsID: podsExtension{cache: r.cache}}
-	for _, e := range more {
-		maps.Copy(host, e)
-	}
-	if err := r.Start(t.Context(), host); err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
 		for range 2 { // twice must be safe
 			_ = r.Shutdown(context.Background())

@@ -199,18 +199,28 @@ func TestHostilePages(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := serve(t, c.handler)
-			r := newRig(t, func(cfg *Config) {
-				cfg.Interval, cfg.Timeout = 500*time.Millisecond, 500*time.Millisecond
-				cfg.Limits.BodyBytes, cfg.Limits.Samples = 1<<20, 100
-				cfg.Jobs = []JobConfig{job1(s)}
-			})
-			r.failed(t, c.outcome, c.says)
-			if n := r.env.bodies.used.Load(); n > 3<<20 {
-				t.Errorf("%d bytes in flight", n)
+			r := stoppedRig(t)
+			j := r.job("hostile", sourceStatic)
+			j.limits.samples, j.maxBody, j.timeout = 100, 1<<20, 5*time.Minute
+			if c.outcome == outcomeTimeout {
+				j.timeout = 50 * time.Millisecond
 			}
-			if c.outcome == outcomeSampleLimit && r.count(t, "crowsnest_dropped_items", attribute.String("reason", outcomeSampleLimit)) < 101 {
-				t.Error("dropped samples are not in the ledger")
+			s := r.scraper(t, j, serve(t, c.handler))
+			s.scrape(t.Context())
+			if up := r.store.lines(`__name__="up"`); len(up) != 1 || !strings.HasSuffix(up[0], " 0") {
+				t.Errorf("%v", up)
+			}
+			if n := r.count(t, "crowsnest_scrape_scrapes", attribute.String("outcome", c.outcome)); n != 1 {
+				t.Errorf("%d scrapes are %s: %v", n, c.outcome, r.logs.All())
+			}
+			if logged := fmt.Sprint(r.logs.All()); !strings.Contains(logged, c.says) {
+				t.Errorf("log does not say %q: %s", c.says, logged)
+			}
+			if n := r.env.bodies.used.Load(); n != 0 {
+				t.Errorf("%d bytes are not given back", n)
+			}
+			if dropped := r.count(t, "crowsnest_dropped_items", attribute.String("reason", outcomeSampleLimit)); (dropped >= 100) != (c.outcome == outcomeSampleLimit) {
+				t.Errorf("%d samples are dropped in the ledger", dropped)
 			}
 		})
 	}
