@@ -64,7 +64,7 @@ func TestFullNodeIsLossless(t *testing.T) {
 	if len(lines) != 13_200 {
 		t.Fatalf("page has %d series, want 13,200", len(lines))
 	}
-	p := newPage(200_000)
+	p := newPage(200_000, nil)
 	for range 2 {
 		equal(t, flatten(scrape(t, p, body, false)), lines)
 	}
@@ -80,11 +80,11 @@ func BenchmarkScrape(b *testing.B) {
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
 			for b.Loop() {
-				benchmarkPage(b, newPage(200_000), body)
+				benchmarkPage(b, newPage(200_000, nil), body)
 			}
 		})
 		b.Run(name+"/next", func(b *testing.B) {
-			p := newPage(200_000)
+			p := newPage(200_000, nil)
 			benchmarkPage(b, p, body)
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
@@ -97,7 +97,7 @@ func BenchmarkScrape(b *testing.B) {
 
 func benchmarkPage(b *testing.B, p *page, body []byte) {
 	p.begin(scrapeTime, pmetric.NewMetricSlice())
-	if err := p.parse(body, false); err != nil {
+	if err := p.parse(body, formatText); err != nil {
 		b.Fatal(err)
 	}
 	p.sweep()
@@ -135,7 +135,7 @@ func BenchmarkCache(b *testing.B) {
 	for b.Loop() {
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		p := newPage(200_000)
+		p := newPage(200_000, nil)
 		benchmarkPage(b, p, body)
 		benchmarkPage(b, p, body)
 		runtime.GC()

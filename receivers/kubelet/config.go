@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +33,18 @@ type Config struct {
 	// Paths are the pages to scrape.
 	Paths []string `mapstructure:"paths"`
 
+	// Keep and Drop name series of all pages by patterns ("*" and "?" stand for
+	// any text and any character). If Keep names any, only those go on; of them
+	// not those that Drop names. The name of a histogram or summary stands for
+	// its _bucket, _sum and _count. Drop replaces the default list when set.
+	Keep []string `mapstructure:"keep"`
+	Drop []string `mapstructure:"drop"`
+
+	// NativeHistograms asks for the pages in the protobuf format, in which a
+	// kubelet with the feature gate NativeHistograms gives such beside the
+	// classic ones; both go on. Pages take about ten times as long to read.
+	NativeHistograms bool `mapstructure:"native_histograms"`
+
 	// MaxBodyBytes bounds one page, as sent and unpacked.
 	MaxBodyBytes int `mapstructure:"max_body_bytes"`
 
@@ -43,6 +57,7 @@ func defaultConfig() *Config {
 		Client:             confighttp.NewDefaultClientConfig(),
 		CollectionInterval: 15 * time.Second,
 		Paths:              []string{"/metrics/cadvisor", "/metrics/resource", "/metrics/probes", "/metrics"},
+		Drop:               slices.Clone(defaultDrop),
 		MaxBodyBytes:       64 << 20,
 		MaxSeries:          200_000,
 	}
@@ -71,7 +86,17 @@ func (c *Config) Validate() error {
 	if c.MaxSeries < 1 || c.MaxSeries > 10_000_000 {
 		errs = append(errs, fmt.Errorf("max_series: %d is not between 1 and 10000000", c.MaxSeries))
 	}
-	return errors.Join(append(errs, c.validatePaths())...)
+	errs = append(errs, c.validatePaths(), validatePatterns("keep", c.Keep), validatePatterns("drop", c.Drop))
+	return errors.Join(errs...)
+}
+
+func validatePatterns(key string, patterns []string) error {
+	for _, pattern := range patterns {
+		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
+			return fmt.Errorf(`%s: %q is not a pattern such as "container_fs_*"`, key, pattern)
+		}
+	}
+	return nil
 }
 
 func (c *Config) validateEndpoint() error {

@@ -12,8 +12,27 @@
 //	    endpoint: https://${env:NODE_IP}:10250
 //	    token_file: /var/run/secrets/kubernetes.io/serviceaccount/token
 //	    tls: {ca_file: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt} # or insecure_skip_verify: true
+//	    paths: [/metrics/cadvisor, /metrics/resource, /metrics/probes, /metrics]    # the default
+//	    keep: []                            # the default: all
+//	    drop: [container_tasks_state, ...]  # the default is below; [] drops nothing
+//	    native_histograms: false            # the default
 //
-// The service account needs "get" on "nodes/metrics".
+// The service account needs "get" on "nodes/metrics". Add /metrics/slis to paths
+// for kubernetes_healthcheck; it is none by default, as a kubelet without that page
+// would have "up" 0 for it. kubelet_volume_stats_* of persistent volume claims
+// are on /metrics.
+//
+// # What is left out
+//
+// Series whose name is not in keep, if that names any, or is in drop; "*" and "?"
+// are wild, and a histogram's name stands for its parts. The default of drop is
+// what neither kubernetes-mixin nor kube-prometheus(-stack) nor well-known
+// dashboards read: container_cpu_load_average_10s and _load_d_average_10s,
+// container_fs_io_*, _fs_sector_*, _fs_reads_merged_total and
+// _fs_writes_merged_total, container_network_tcp*, _udp* and _advance_tcp_stats,
+// container_tasks_state. It does not have what kube-prometheus-stack drops though
+// its own rules read it (container_memory_swap), nor storage_operation_errors_total.
+// A line of a dropped series is passed over unread, and not in the cache.
 //
 // # What goes out
 //
@@ -26,7 +45,11 @@
 // histograms and summaries are put together from their series; one whose parts
 // contradict each other (bucket counts that fall, a _count other than the +Inf
 // bucket) goes on as its parts, each a plain series, since no value may be
-// made up and none left out.
+// made up and none left out. With native_histograms the page is asked for in
+// protobuf, and a kubelet with the feature gate NativeHistograms gives such
+// histograms beside the classic ones: both go on, of one name, since dashboards
+// read the classic ones. A native histogram of more than 4096 buckets from its
+// first to its last is dropped with reason "histogram".
 //
 // Beside the page go "up", "scrape_duration_seconds" and
 // "scrape_samples_scraped", as Prometheus makes them.
@@ -52,9 +75,9 @@
 // # Cost
 //
 // A page is nearly the same from scrape to scrape, so a line is first compared
-// with the line that stood there last time, then looked up by its bytes, and
+// (by its hash) with the line that stood there last time, then looked up, and
 // only an unknown one goes through Prometheus' parser. A node with 110 pods
 // (13,200 series of cAdvisor, 3.9 MB) takes about 10 ms of one core per scrape, the
-// first 40 ms (BenchmarkScrape), and keeps 11 MB of cache (BenchmarkCache) and a
+// first 40 ms (BenchmarkScrape), and keeps CACHE of cache (BenchmarkCache) and a
 // buffer of the page's size.
 package kubelet

@@ -17,6 +17,7 @@ import (
 const (
 	reasonSeriesLimit = "series_limit" // beyond max_series
 	reasonTime        = "timestamp"    // not within 1970 to 2262
+	reasonHistogram   = "histogram"    // a native histogram of too many buckets
 	reasonRefused     = "refused"      // the pipeline did not take the scrape
 )
 
@@ -99,12 +100,12 @@ func (e *endpoint) metrics() (pmetric.Metrics, pmetric.ScopeMetrics) {
 
 // read gets and parses the page into out.
 func (e *endpoint) read(ctx context.Context, now int64, out pmetric.MetricSlice) error {
-	body, openMetrics, err := e.fetcher.fetch(ctx)
+	body, in, err := e.fetcher.fetch(ctx)
 	if err != nil {
 		return err
 	}
 	e.page.begin(now, out)
-	if err := e.page.parse(body, openMetrics); err != nil {
+	if err := e.page.parse(body, in); err != nil {
 		return &failure{outcomeMalformed, err, "the whole page is refused, as Prometheus would; report the line to whoever exports it"}
 	}
 	e.page.sweep()
@@ -137,6 +138,7 @@ func (e *endpoint) report(out pmetric.MetricSlice, started time.Time, took time.
 func (e *endpoint) send(ctx context.Context, md pmetric.Metrics) (taken bool) {
 	e.settle(e.page.tally.overLimit, reasonSeriesLimit)
 	e.settle(e.page.tally.badTimes, reasonTime)
+	e.settle(e.page.tally.unfit, reasonHistogram)
 	points := md.DataPointCount() // before it is no longer ours
 	err := e.next.ConsumeMetrics(ctx, md)
 	e.page.release()
@@ -185,6 +187,9 @@ func (e *endpoint) tell(err error) {
 	t := e.page.tally
 	if t.overLimit > 0 {
 		e.complaints.warn(reasonSeriesLimit, "Page has more series than max_series; the rest was dropped, raise max_series if they are wanted", zap.Int("dropped", t.overLimit), zap.Int("max_series", e.page.maxSeries))
+	}
+	if t.unfit > 0 {
+		e.complaints.warn(reasonHistogram, "Native histograms with more buckets than can be taken, or that contradict themselves, were dropped", zap.Int("dropped", t.unfit), zap.Int("max_buckets", maxNativeBuckets))
 	}
 	if t.badTimes > 0 {
 		e.complaints.warn(reasonTime, "Samples with an impossible timestamp were dropped; the exporter's clock is wrong", zap.Int("dropped", t.badTimes))

@@ -25,6 +25,7 @@ const (
 	roleCount               // _count
 	roleTotal               // _total of an OpenMetrics counter
 	roleCreated             // _created: the start of the others
+	roleNative              // a native histogram, a data point of its own
 )
 
 // family is what a TYPE line declares, or a lone series by appearing.
@@ -43,6 +44,7 @@ type family struct {
 	composed   uint64 // generation of the page to which these belong
 	histograms pmetric.HistogramDataPointSlice
 	summaries  pmetric.SummaryDataPointSlice
+	natives    pmetric.ExponentialHistogramDataPointSlice
 
 	groups  map[string]*group
 	present []*group // on this page, in its order

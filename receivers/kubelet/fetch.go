@@ -22,6 +22,9 @@ const accept = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;
 	"text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4," +
 	"text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 
+// acceptProtobuf is what Prometheus sends when it wants native histograms.
+const acceptProtobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7," + accept
+
 // acceptEncoding prefers a page as it is: the kubelet is on the same node, where
 // packing and unpacking 6 MB costs more of both CPUs' time than sending it.
 const acceptEncoding = "identity;q=1.0, gzip;q=0.5"
@@ -36,33 +39,34 @@ type fetcher struct {
 	tokenFile string
 	timeout   time.Duration
 	maxBytes  int
+	protobuf  bool // ask for protobuf first
 
 	buffer   []byte
 	unpacker *gzip.Reader
 }
 
 // fetch gets the page; it is valid until the next call.
-func (f *fetcher) fetch(ctx context.Context) (body []byte, openMetrics bool, err error) {
+func (f *fetcher) fetch(ctx context.Context) (body []byte, in format, err error) {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	request, err := f.request(ctx)
 	if err != nil {
-		return nil, false, err
+		return nil, formatText, err
 	}
 	response, err := f.client.Do(request)
 	if err != nil {
-		return nil, false, requestFailure(err, f.timeout)
+		return nil, formatText, requestFailure(err, f.timeout)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		said, _ := io.ReadAll(io.LimitReader(response.Body, 256))
-		return nil, false, statusFailure(response.StatusCode, response.Status, string(bytes.TrimSpace(said)))
+		return nil, formatText, statusFailure(response.StatusCode, response.Status, string(bytes.TrimSpace(said)))
 	}
-	if openMetrics, err = format(response.Header.Get("Content-Type")); err != nil {
-		return nil, false, err
+	if in, err = formatOf(response.Header.Get("Content-Type")); err != nil {
+		return nil, formatText, err
 	}
 	body, err = f.read(response)
-	return body, openMetrics, err
+	return body, in, err
 }
 
 func (f *fetcher) request(ctx context.Context) (*http.Request, error) {
@@ -71,6 +75,9 @@ func (f *fetcher) request(ctx context.Context) (*http.Request, error) {
 		return nil, &failure{outcomeConnect, err, "check endpoint and paths"}
 	}
 	request.Header.Set("Accept", accept)
+	if f.protobuf {
+		request.Header.Set("Accept", acceptProtobuf)
+	}
 	request.Header.Set("Accept-Encoding", acceptEncoding)
 	if f.tokenFile == "" {
 		return request, nil
@@ -102,20 +109,31 @@ func readToken(path string) (string, error) {
 	return string(token), nil
 }
 
-// format says whether a page is in OpenMetrics or, as the kubelet's are, text.
-func format(contentType string) (openMetrics bool, err error) {
-	media, _, err := mime.ParseMediaType(contentType)
+// format is how a page is written.
+type format uint8
+
+const (
+	formatText format = iota // as the kubelet's pages are
+	formatOpenMetrics
+	formatProtobuf
+)
+
+// formatOf gives a page's format by its content type.
+func formatOf(contentType string) (format, error) {
+	media, parameters, err := mime.ParseMediaType(contentType)
 	switch {
 	case err != nil:
 		err = fmt.Errorf("answered with Content-Type %q: %w", contentType, err)
 	case media == "application/openmetrics-text":
-		return true, nil
+		return formatOpenMetrics, nil
 	case media == "text/plain":
-		return false, nil
+		return formatText, nil
+	case media == "application/vnd.google.protobuf" && parameters["encoding"] == "delimited":
+		return formatProtobuf, nil
 	default:
 		err = fmt.Errorf("answered with Content-Type %q", contentType)
 	}
-	return false, &failure{outcomeContent, err, "that is no metrics page; check that endpoint is the kubelet's"}
+	return formatText, &failure{outcomeContent, err, "that is no metrics page; check that endpoint is the kubelet's"}
 }
 
 // read gets the body, unpacked, into the buffer.

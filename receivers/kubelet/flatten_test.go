@@ -150,7 +150,11 @@ func scrapeAt(t testing.TB, p *page, now int64, body string, openMetrics, taken 
 	t.Helper()
 	out := pmetric.NewMetricSlice()
 	p.begin(now, out)
-	if err := p.parse([]byte(body), openMetrics); err != nil {
+	in := formatText
+	if openMetrics {
+		in = formatOpenMetrics
+	}
+	if err := p.parse([]byte(body), in); err != nil {
 		t.Fatal(err)
 	}
 	p.sweep()

@@ -3,6 +3,7 @@ package kubelet
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/exemplar"
@@ -13,7 +14,8 @@ import (
 
 // series is one line of the page as it is remembered between scrapes.
 type series struct {
-	raw    string        // the line up to its value, as last written
+	line   uint64        // hash of the line up to its value, as last written
+	length int           // of that part of the line, in bytes
 	id     labels.Labels // identity: name and labels without empty ones, le and quantile in normal form
 	hash   uint64        // of id
 	labels int           // in id, without the name
@@ -35,9 +37,11 @@ type series struct {
 // tally says what one page held.
 type tally struct {
 	samples    int // lines with a value
+	filtered   int // of them, such as keep and drop leave out
 	duplicates int // of them, further ones of a series that the page already had
 	overLimit  int // of them, beyond maxSeries
 	badTimes   int // of them, with a time that nanoseconds since 1970 cannot hold
+	unfit      int // of them, native histograms with too many buckets or none that could be
 	stale      int // markers made
 }
 
@@ -46,8 +50,14 @@ type tally struct {
 // then commit. It is not safe for concurrent use.
 type page struct {
 	maxSeries int
+	filter    *filter // nil: every series goes on
 
-	byRaw    map[string]*series
+	// seed is of the hashes of lines. A line is known by its hash alone, for
+	// the lines themselves would be half of the cache. That two of 10^5 lines
+	// share one has a probability of 10^-9, and nobody who writes lines can
+	// look for such a pair, as he does not know the seed.
+	seed     maphash.Seed
+	byLine   map[uint64]*series
 	byHash   map[uint64]*series
 	families map[string]*family
 
@@ -71,10 +81,12 @@ type page struct {
 	tally    tally
 }
 
-func newPage(maxSeries int) *page {
+func newPage(maxSeries int, f *filter) *page {
 	return &page{
 		maxSeries: maxSeries,
-		byRaw:     map[string]*series{},
+		filter:    f,
+		seed:      maphash.MakeSeed(),
+		byLine:    map[uint64]*series{},
 		byHash:    map[uint64]*series{},
 		families:  map[string]*family{},
 	}
@@ -94,14 +106,17 @@ func (p *page) begin(now int64, out pmetric.MetricSlice) {
 
 // parse reads a whole page. After an error out holds rubbish, and the scrape
 // has to be begun again.
-func (p *page) parse(body []byte, openMetrics bool) error {
-	if openMetrics != p.openMetrics {
+func (p *page) parse(body []byte, in format) error {
+	if openMetrics := in == formatOpenMetrics; openMetrics != p.openMetrics {
 		p.openMetrics = openMetrics
 		p.epoch++
 	}
 	read := p.parseText
-	if openMetrics {
+	switch in {
+	case formatOpenMetrics:
 		read = p.parseOpenMetrics
+	case formatProtobuf:
+		read = p.parseProtobuf
 	}
 	if err := read(body); err != nil {
 		return err
@@ -182,9 +197,9 @@ func (p *page) intern(raw []byte, id labels.Labels) (*series, error) {
 		p.respell(old, raw)
 		return old, nil
 	}
-	s := &series{raw: string(raw), id: id, hash: hash, labels: id.Len() - 1}
+	s := &series{line: p.hash(raw), length: len(raw), id: id, hash: hash, labels: id.Len() - 1}
 	b.attach(s)
-	p.byRaw[s.raw] = s
+	p.byLine[s.line] = s
 	p.byHash[hash] = s
 	return s, nil
 }
@@ -195,10 +210,12 @@ func (p *page) respell(s *series, raw []byte) {
 	if s.seen == p.generation {
 		return // a duplicate; the first one's spelling stays
 	}
-	delete(p.byRaw, s.raw)
-	s.raw = string(raw)
-	p.byRaw[s.raw] = s
+	delete(p.byLine, s.line)
+	s.line, s.length = p.hash(raw), len(raw)
+	p.byLine[s.line] = s
 }
+
+func (p *page) hash(raw []byte) uint64 { return maphash.Bytes(p.seed, raw) }
 
 // current makes sure that s stands in the family that this page declares.
 func (p *page) current(s *series) {
@@ -211,10 +228,10 @@ func (p *page) current(s *series) {
 
 // sweep marks the series that this page had no more.
 func (p *page) sweep() {
-	if len(p.byRaw) == len(p.next) {
+	if len(p.byLine) == len(p.next) {
 		return
 	}
-	for _, s := range p.byRaw {
+	for _, s := range p.byLine {
 		if s.seen != p.generation {
 			p.vanished = append(p.vanished, s)
 		}
@@ -224,7 +241,7 @@ func (p *page) sweep() {
 
 // vanish marks every series, for a page that could not be had.
 func (p *page) vanish() {
-	for _, s := range p.byRaw {
+	for _, s := range p.byLine {
 		p.vanished = append(p.vanished, s)
 	}
 	p.mark()
@@ -240,6 +257,8 @@ func (p *page) mark() {
 		switch {
 		case s.group == nil:
 			p.markNumber(p.points(s.family), s)
+		case s.role == roleNative:
+			p.markNative(s)
 		case s.role == roleTotal:
 			p.markNumber(p.points(s.family), s)
 		case s.group.whole && s.group.seen != p.generation:
@@ -295,6 +314,7 @@ func (p *page) release() {
 		f.numbers = pmetric.NumberDataPointSlice{}
 		f.histograms = pmetric.HistogramDataPointSlice{}
 		f.summaries = pmetric.SummaryDataPointSlice{}
+		f.natives = pmetric.ExponentialHistogramDataPointSlice{}
 	}
 }
 
@@ -315,7 +335,7 @@ func (p *page) commitFailure(taken bool) {
 
 func (p *page) forget(s *series) {
 	s.detach()
-	delete(p.byRaw, s.raw)
+	delete(p.byLine, s.line)
 	if p.byHash[s.hash] == s {
 		delete(p.byHash, s.hash)
 	}

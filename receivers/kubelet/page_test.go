@@ -18,7 +18,7 @@ func TestCapturesAreLossless(t *testing.T) {
 			if len(lines) < 30 {
 				t.Fatalf("capture has only %d series", len(lines))
 			}
-			p := newPage(200_000)
+			p := newPage(200_000, nil)
 			for range 3 { // unknown, known and known again
 				equal(t, flatten(scrape(t, p, body, false)), lines)
 				if p.tally.samples != len(lines) || p.tally.stale != 0 || p.tally.duplicates != 0 {
@@ -32,7 +32,7 @@ func TestCapturesAreLossless(t *testing.T) {
 func TestCaptureTypes(t *testing.T) {
 	body := string(capture(t, "metrics.txt"))
 	kinds := map[string]int{}
-	for _, m := range scrape(t, newPage(200_000), body, false).All() {
+	for _, m := range scrape(t, newPage(200_000, nil), body, false).All() {
 		kind, _ := m.Metadata().Get(metadataType)
 		kinds[kind.Str()]++
 		if m.Description() == "" {
@@ -70,15 +70,15 @@ func TestStaleness(t *testing.T) {
 	}
 	alive := []string{`{__name__="c", a="1"} 5 1800000001000`}
 
-	p := newPage(100)
+	p := newPage(100, nil)
 	scrape(t, p, before, false)
 	refused := scrapeAt(t, p, scrapeTime+1000, after, false, false)
 	equal(t, flatten(refused), slices.Concat(alive, markers))
 	// What the pipeline did not take is said again, what it took is not.
 	equal(t, flatten(scrapeAt(t, p, scrapeTime+1000, after, false, true)), slices.Concat(alive, markers))
 	equal(t, flatten(scrapeAt(t, p, scrapeTime+1000, after, false, true)), alive)
-	if len(p.byRaw) != 1 || len(p.byHash) != 1 || len(p.families) != 1 {
-		t.Errorf("cache holds %d, %d series and %d families, want 1 each", len(p.byRaw), len(p.byHash), len(p.families))
+	if len(p.byLine) != 1 || len(p.byHash) != 1 || len(p.families) != 1 {
+		t.Errorf("cache holds %d, %d series and %d families, want 1 each", len(p.byLine), len(p.byHash), len(p.families))
 	}
 	// And one that comes back is a series as before.
 	equal(t, flatten(scrape(t, p, before, false)), want(t, before, false))
@@ -100,7 +100,7 @@ func namesOf(metrics pmetric.MetricSlice) map[string]bool {
 
 func testFailure(t *testing.T, body string) {
 	lines := want(t, body, false)
-	p := newPage(200_000)
+	p := newPage(200_000, nil)
 	scrape(t, p, body, false)
 
 	for _, taken := range []bool{false, true} {
@@ -121,26 +121,26 @@ func testFailure(t *testing.T, body string) {
 	if again := fail(p, scrapeTime+2000, true); again.Len() != 0 {
 		t.Errorf("second failure in a row made %d more metrics", again.Len())
 	}
-	if len(p.byRaw) != 0 || len(p.byHash) != 0 {
-		t.Errorf("%d series are still cached", len(p.byRaw))
+	if len(p.byLine) != 0 || len(p.byHash) != 0 {
+		t.Errorf("%d series are still cached", len(p.byLine))
 	}
 	equal(t, flatten(scrape(t, p, body, false)), lines)
 }
 
 // A page that breaks off at ever new series must neither send nor keep them.
 func TestMalformedPageLeavesNothing(t *testing.T) {
-	p := newPage(100)
+	p := newPage(100, nil)
 	scrape(t, p, "a 1\n", false)
 	for i := range 5 {
 		p.begin(scrapeTime, pmetric.NewMetricSlice())
-		err := p.parse(fmt.Appendf(nil, "a 2\nnew%d 1\nb{ 1\n", i), false)
+		err := p.parse(fmt.Appendf(nil, "a 2\nnew%d 1\nb{ 1\n", i), formatText)
 		if err == nil || !strings.HasPrefix(err.Error(), "line 3 (byte 11): ") {
 			t.Fatalf("error %v does not name line 3", err)
 		}
 		fail(p, scrapeTime, true)
 	}
-	if len(p.byRaw) > 1 {
-		t.Errorf("cache grew to %d series", len(p.byRaw))
+	if len(p.byLine) > 1 {
+		t.Errorf("cache grew to %d series", len(p.byLine))
 	}
 	equal(t, flatten(scrape(t, p, "a 2\n", false)), []string{`{__name__="a"} 2 1800000000000`})
 }
@@ -149,10 +149,10 @@ func TestMalformed(t *testing.T) {
 	long := `a{b="` + strings.Repeat("x", 1000) + "\n"
 	for _, body := range []string{"a 1\n<html>\n", "a\n", "a x\n", "a 1 -5\n", "a 1 1.5\n", "a 1\x00\n", "\x00a 1\n", `a{b="1",b="2"} 1` + "\n", `a{__name__="b"} 1` + "\n", "a{b=\"\xff\"} 1\n", "# TYPE a b\n", long} {
 		for _, warm := range []string{"", "a 1\n"} {
-			p := newPage(100)
+			p := newPage(100, nil)
 			scrape(t, p, warm, false)
 			p.begin(scrapeTime, pmetric.NewMetricSlice())
-			err := p.parse([]byte(body), false)
+			err := p.parse([]byte(body), formatText)
 			if err == nil {
 				t.Errorf("page %q is taken", body)
 			} else if len(err.Error()) > 400 {
@@ -166,7 +166,7 @@ func TestOddPages(t *testing.T) {
 	f := func(name, body string, counts tally, lines ...string) {
 		t.Helper()
 		t.Run(name, func(t *testing.T) {
-			p := newPage(4)
+			p := newPage(4, nil)
 			for range 3 {
 				got := flatten(scrape(t, p, body, false))
 				equal(t, got, lines)
@@ -210,7 +210,7 @@ func TestShapesChange(t *testing.T) {
 		"# TYPE h_bucket counter\nh_bucket{le=\"1.0\"} 1\nh_sum 2\nh_count 2\n",
 		"# TYPE h summary\nh_bucket{le=\"1.0\"} 1\nh_sum 2\nh_count 2\n",
 	}
-	p := newPage(100)
+	p := newPage(100, nil)
 	for _, from := range bodies {
 		for _, to := range bodies {
 			scrape(t, p, from, false)
@@ -252,7 +252,7 @@ u 1
 `
 
 func TestOpenMetrics(t *testing.T) {
-	p := newPage(100)
+	p := newPage(100, nil)
 	for range 3 {
 		out := scrape(t, p, openMetricsPage, true)
 		equal(t, flatten(out), want(t, openMetricsPage, true))
@@ -302,7 +302,7 @@ func FuzzParse(f *testing.F) {
 		read := func(p *page) ([]string, error) {
 			out := pmetric.NewMetricSlice()
 			p.begin(scrapeTime, out)
-			if err := p.parse([]byte(body), openMetrics); err != nil {
+			if err := p.parse([]byte(body), map[bool]format{true: formatOpenMetrics}[openMetrics]); err != nil {
 				return nil, err
 			}
 			p.sweep()
@@ -310,7 +310,7 @@ func FuzzParse(f *testing.F) {
 			p.commit(true, false)
 			return flatten(out), nil
 		}
-		p := newPage(1000)
+		p := newPage(1000, nil)
 		first, err := read(p)
 		if err != nil {
 			return
@@ -331,8 +331,8 @@ func FuzzParse(f *testing.F) {
 		}
 		fail(p, scrapeTime+1, true)
 		fail(p, scrapeTime+2, true)
-		if len(p.byRaw)+len(p.byHash) != 0 {
-			t.Fatalf("%d series stay after two failures", len(p.byRaw))
+		if len(p.byLine)+len(p.byHash) != 0 {
+			t.Fatalf("%d series stay after two failures", len(p.byLine))
 		}
 	})
 }

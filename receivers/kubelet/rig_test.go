@@ -97,6 +97,7 @@ func newRig(t testing.TB, handler http.Handler, change func(*Config)) *rig {
 	if err := os.WriteFile(cfg.Client.TLS.CAFile, ca, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	cfg.Drop = nil // most tests want all of their page
 	if change != nil {
 		change(cfg)
 	}

@@ -34,9 +34,9 @@ func TestSameSeriesAsPrometheus(t *testing.T) {
 	prometheus := stores.TestPrometheus(t, stores.Options{ScrapeTargets: targets})
 	for instance, body := range pages {
 		out := pmetric.NewMetricSlice()
-		p := newPage(200_000)
+		p := newPage(200_000, nil)
 		p.begin(time.Now().UnixMilli(), out)
-		if err := p.parse([]byte(body), false); err != nil {
+		if err := p.parse([]byte(body), formatText); err != nil {
 			t.Fatal(err)
 		}
 		var own []string

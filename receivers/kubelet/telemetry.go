@@ -17,12 +17,13 @@ type telemetry struct {
 	series     metric.Int64Gauge
 	stale      metric.Int64Counter
 	duplicates metric.Int64Counter
+	filtered   metric.Int64Counter
 }
 
 func newTelemetry(mp metric.MeterProvider) (*telemetry, error) {
 	meter := mp.Meter("github.com/crowsnest-o11y/crowsnest/receivers/kubelet")
 	var t telemetry
-	errs := make([]error, 5)
+	errs := make([]error, 6)
 	t.scrapes, errs[0] = meter.Int64Counter("crowsnest_kubelet_scrapes",
 		metric.WithDescription("Scrapes of a kubelet's page by outcome; all but ok left the page's series without values."), metric.WithUnit("{scrape}"))
 	t.duration, errs[1] = meter.Float64Histogram("crowsnest_kubelet_scrape_duration",
@@ -34,6 +35,8 @@ func newTelemetry(mp metric.MeterProvider) (*telemetry, error) {
 		metric.WithDescription("Points sent to mark that a series is gone."), metric.WithUnit("{point}"))
 	t.duplicates, errs[4] = meter.Int64Counter("crowsnest_kubelet_duplicates",
 		metric.WithDescription("Samples ignored because the page had their series already."), metric.WithUnit("{sample}"))
+	t.filtered, errs[5] = meter.Int64Counter("crowsnest_kubelet_filtered",
+		metric.WithDescription("Samples left out as keep and drop say."), metric.WithUnit("{sample}"))
 	return &t, errors.Join(errs...)
 }
 
@@ -46,6 +49,7 @@ func (t *telemetry) record(path, outcome string, took time.Duration, series int,
 	t.series.Record(ctx, int64(series), page)
 	t.stale.Add(ctx, int64(counts.stale), page)
 	t.duplicates.Add(ctx, int64(counts.duplicates), page)
+	t.filtered.Add(ctx, int64(counts.filtered), page)
 }
 
 // complaintInterval is how often one cause is logged while it lasts.

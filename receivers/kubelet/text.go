@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
 	"github.com/prometheus/prometheus/model/value"
@@ -28,7 +29,10 @@ func (p *page) parseText(body []byte) error {
 	body = slices.Grow(body, 1)
 	var cold lexer
 	for pos := 0; pos < len(body); {
-		n := p.known(body[pos:])
+		n := p.skip(body[pos:])
+		if n == 0 {
+			n = p.known(body[pos:])
+		}
 		if n == 0 {
 			var err error
 			if n, err = p.lex(&cold, body, pos); err != nil {
@@ -36,6 +40,27 @@ func (p *page) parseText(body []byte) error {
 			}
 		}
 		pos += n
+	}
+	return nil
+}
+
+// skip gives the length of a line whose series is not wanted, or 0 if it is or
+// the parser has to see. What is not wanted is not judged either.
+func (p *page) skip(line []byte) int {
+	if p.filter == nil || line[0] == '#' || !p.filter.drops(nameOf(line)) {
+		return 0
+	}
+	p.tally.samples++
+	p.tally.filtered++
+	return bytes.IndexByte(line, '\n') + 1
+}
+
+// nameOf gives the name with which a line begins, or nothing if it does not.
+func nameOf(line []byte) []byte {
+	for i, c := range line {
+		if c == '{' || c == ' ' || c == '\t' || c == '\n' {
+			return line[:i]
+		}
 	}
 	return nil
 }
@@ -49,11 +74,11 @@ func (p *page) known(line []byte) int {
 	s := p.expected(line)
 	if s == nil {
 		end := seriesEnd(line)
-		if s = p.byRaw[string(line[:end])]; s == nil {
+		if s = p.byLine[p.hash(line[:end])]; s == nil || s.length != end {
 			return 0
 		}
 	}
-	r, ok := readValue(line[len(s.raw):])
+	r, ok := readValue(line[s.length:])
 	if !ok {
 		return 0
 	}
@@ -63,7 +88,7 @@ func (p *page) known(line []byte) int {
 	p.current(s)
 	p.cursor = s.index + 1
 	p.sample(s, r.value, r.time)
-	return len(s.raw) + r.length
+	return s.length + r.length
 }
 
 // expected gives the series that followed last time, if line is of it.
@@ -72,8 +97,8 @@ func (p *page) expected(line []byte) *series {
 		return nil
 	}
 	s := p.order[p.cursor]
-	n := len(s.raw)
-	if len(line) <= n || line[n] != ' ' || string(line[:n]) != s.raw {
+	n := s.length
+	if len(line) <= n || line[n] != ' ' || p.hash(line[:n]) != s.line {
 		return nil
 	}
 	return s
@@ -253,7 +278,7 @@ func (p *page) takeSeries(parser textparse.Parser, raw []byte, time *int64, v fl
 	if time != nil {
 		at = *time
 	}
-	s := p.byRaw[string(raw)]
+	s := p.byLine[p.hash(raw)]
 	switch {
 	case s != nil:
 		p.current(s)
@@ -264,6 +289,11 @@ func (p *page) takeSeries(parser textparse.Parser, raw []byte, time *int64, v fl
 	default:
 		var id labels.Labels
 		parser.Labels(&id)
+		if p.filter.drops([]byte(id.Get(model.MetricNameLabel))) {
+			p.tally.samples++
+			p.tally.filtered++
+			return nil
+		}
 		var err error
 		if s, err = p.intern(raw, id); err != nil {
 			return err
