@@ -169,13 +169,14 @@ func apply(to pcommon.Map, list []keyValue) {
 }
 
 // isPlaceholder tells values that count as absent: none, and the service.name
-// that SDKs send when nobody told them one.
+// that SDKs send when nobody told them one. Any other empty text is meant: what
+// describes something else, as cluster state does, keeps our node off that way.
 func isPlaceholder(key string, v pcommon.Value) bool {
 	switch v.Type() {
 	case pcommon.ValueTypeEmpty:
 		return true
 	case pcommon.ValueTypeStr:
-		return v.Str() == "" || key == serviceName && strings.HasPrefix(v.Str(), "unknown_service")
+		return key == serviceName && (v.Str() == "" || strings.HasPrefix(v.Str(), "unknown_service"))
 	}
 	return false
 }

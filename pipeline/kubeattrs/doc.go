@@ -9,7 +9,8 @@
 // names no pod at all, the address the data came from. A pod that contradicts
 // the resource's k8s.pod.uid is not taken. Metrics resources with url.path
 // (what was scraped from the node, such as the kubelet's) are never matched:
-// they get node and cluster only.
+// they get node and cluster only. So does everything where no pods are
+// configured, as in the aggregator, whose data has its identity already.
 //
 // The container is the one of container.id, else of k8s.container.name (and
 // k8s.container.restart_count where present: container.id is only added for
@@ -19,9 +20,10 @@
 //
 // The table in attributes.go, the annotations resource.opentelemetry.io/*, and
 // the labels and annotations that the configuration lists. Values that are
-// already there win, with one exception: a service.name that is empty or an
-// SDK's placeholder (unknown_service…) is replaced. service.* follow the
-// semantic conventions' rule for Kubernetes.
+// already there win, an empty text too, which so keeps an attribute off, with
+// one exception: a service.name that is empty or an SDK's placeholder
+// (unknown_service…) is replaced. service.* follow the semantic conventions' rule
+// for Kubernetes.
 //
 // When a log's pod is not known, service.* are derived from its path (the
 // container's name, the namespace), so that every log stream has a service.

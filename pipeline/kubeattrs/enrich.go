@@ -115,6 +115,11 @@ func (e *enricher) begin(ctx context.Context) batch {
 func (b *batch) end(ctx context.Context) { b.telemetry.count(ctx, &b.counts) }
 
 func (b *batch) enrich(attrs pcommon.Map) {
+	if b.cfg.Pods == nil {
+		apply(attrs, b.place)
+		b.counts[nodeLevel]++
+		return
+	}
 	c := cluesOf(attrs)
 	if b.signal == metrics && c.servesURL && !c.namesAnything {
 		apply(attrs, b.place)

@@ -2,6 +2,7 @@ package kubeattrs
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"testing"
 
@@ -151,6 +152,26 @@ func TestExistingValuesWin(t *testing.T) {
 	}
 }
 
+func TestEmptyTextKeepsAnAttributeOff(t *testing.T) {
+	resource := map[string]any{"service.name": "kube-state-metrics", "k8s.node.name": ""}
+	want := map[string]any{"service.name": "kube-state-metrics", "k8s.node.name": "", "k8s.cluster.name": "lab"}
+	if diff := cmp.Diff(want, enrichOne(t, metrics, config(), realPods(t), nil, resource)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWithoutPodsOnlyNodeAndCluster(t *testing.T) {
+	sender := &net.TCPAddr{IP: net.ParseIP("10.244.0.4")}
+	resource := map[string]any{"k8s.pod.uid": webUID, "k8s.namespace.name": "shop", "k8s.container.name": "app"}
+	want := maps.Clone(resource)
+	want["k8s.cluster.name"] = "lab"
+	for _, s := range []signal{logs, metrics, traces} {
+		if diff := cmp.Diff(want, enrichOne(t, s, &Config{Cluster: "lab"}, nil, sender, resource)); diff != "" {
+			t.Errorf("%s: %s", s, diff)
+		}
+	}
+}
+
 func TestPodThatContradictsIsNotTaken(t *testing.T) {
 	cache := realPods(t)
 	sender := &net.TCPAddr{IP: net.ParseIP("10.244.0.4")}
@@ -204,10 +225,6 @@ func TestLogOfUnknownPodHasAService(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
-	}
-	without := enrichOne(t, logs, &Config{}, nil, nil, path)
-	if without["service.name"] != "app" || without["k8s.node.name"] != nil {
-		t.Errorf("without pods: %v", without)
 	}
 	if got := enrichOne(t, traces, config(), realPods(t), nil, path); got["service.name"] != nil {
 		t.Errorf("spans bring their own: %v", got)

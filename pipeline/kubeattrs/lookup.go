@@ -16,7 +16,7 @@ const (
 	enriched  outcome = iota
 	notFound          // it names a pod, or came from an address, that is not known
 	anonymous         // nothing in it to find a pod by
-	nodeLevel         // about the node, not a pod
+	nodeLevel         // about the node and not a pod, or no pods are configured
 )
 
 var outcomes = [...]string{"enriched", "not_found", "no_identity", "node"}
@@ -63,9 +63,6 @@ func cluesOf(attrs pcommon.Map) clues {
 // find looks a subject up. The sender's address is used only for resources
 // that name no pod.
 func (c *clues) find(cache *kubemeta.Cache, sender netip.Addr) (subject, outcome) {
-	if cache == nil {
-		return subject{}, c.unmatched(sender)
-	}
 	if pod, ok := cache.ByUID(c.uid); ok && c.uid != "" {
 		return c.within(pod), enriched
 	}
