@@ -105,9 +105,7 @@ func TestPodThatIsReplaced(t *testing.T) {
 	before := r.store.requests
 	r.cache.Put(&again)
 	eventually(t, "more scrapes", func() bool { r.store.mu.Lock(); defer r.store.mu.Unlock(); return r.store.requests > before+15 })
-	if n := len(r.store.live(`pod="web-2"`, `__name__="a"`)); n != 1 {
-		t.Errorf("%d series", n)
-	}
+	eventually(t, "the same series", func() bool { return len(r.store.live(`pod="web-2"`, `__name__="a"`)) == 1 })
 }
 
 func componentPod(name, label, value string, static bool) *kubemeta.Pod {
