@@ -25,16 +25,19 @@ type subject struct {
 
 // labels are cAdvisor's, of which id is as the kubelet writes it where it has
 // its stats from CRI: not the path of the cgroup, which CRI does not tell.
-func (s subject) labels(more ...label) []label {
-	return append([]label{
-		{"container", s.container}, {"id", s.id}, {"image", s.image}, {"name", s.id}, {"namespace", s.namespace}, {"pod", s.pod},
-	}, more...)
+func (c *converter) labels(s subject, more ...label) []label {
+	c.buffer = append(c.buffer[:0],
+		label{"container", s.container}, label{"id", s.id}, label{"image", s.image}, label{"name", s.id},
+		label{"namespace", s.namespace}, label{"pod", s.pod})
+	c.buffer = append(c.buffer, more...)
+	return c.buffer
 }
 
 // converter writes answers of the runtime to a page.
 type converter struct {
 	page   *page
 	images map[string]string // by id of a running container
+	buffer []label           // of the sample at hand
 }
 
 func (c *converter) convert(a answers) {
@@ -105,7 +108,7 @@ func (c *converter) cpu(s subject, cpu *cri.CpuUsage) {
 	if usage := cpu.GetUsageCoreNanoSeconds(); usage != nil {
 		c.page.addOwned(fromCPUStats, s.id, sample{
 			name: "container_cpu_usage_seconds_total", help: "Cumulative cpu time consumed in seconds.", kind: counter,
-			at: cpu.GetTimestamp(), value: seconds(usage.GetValue()), labels: s.labels(label{"cpu", "total"}),
+			at: cpu.GetTimestamp(), value: seconds(usage.GetValue()), labels: c.labels(s, label{"cpu", "total"}),
 		})
 	}
 }
@@ -118,7 +121,7 @@ func (c *converter) value(s subject, name, help string, k kind, at int64, v *cri
 		return
 	}
 	c.page.addOwned(fromStats, s.id, sample{
-		name: name, help: help, kind: k, at: at, value: float64(v.GetValue()), labels: s.labels(more...),
+		name: name, help: help, kind: k, at: at, value: float64(v.GetValue()), labels: c.labels(s, more...),
 	})
 }
 
@@ -131,7 +134,7 @@ func (c *converter) containers(list []*cri.Container) {
 		if created := container.GetCreatedAt(); ok && created > 0 {
 			c.page.add(sample{
 				name: "container_creation_time_seconds", help: "Creation time of the container since unix epoch in seconds.",
-				value: float64(created / int64(time.Second)), labels: s.labels(),
+				value: float64(created / int64(time.Second)), labels: c.labels(s),
 			})
 		}
 	}
@@ -208,7 +211,7 @@ func (c *converter) pressure(s subject, resource, congestion string, at int64, p
 		if part.data != nil {
 			c.page.addOwned(fromStats, s.id, sample{
 				name: "container_pressure_" + resource + "_" + part.name + "_seconds_total", help: part.help, kind: counter,
-				at: at, value: seconds(part.data.GetTotal()), labels: s.labels(),
+				at: at, value: seconds(part.data.GetTotal()), labels: c.labels(s),
 			})
 		}
 	}

@@ -9,8 +9,9 @@ import (
 
 // descriptor is what the runtime says of one of its families.
 type descriptor struct {
-	help string
-	keys []string
+	help     string
+	keys     []string
+	nameless bool // it lacks the label name, which is added
 }
 
 const (
@@ -22,7 +23,7 @@ const (
 func (c *converter) metrics(a answers) {
 	descriptors := make(map[string]descriptor, len(a.descriptors))
 	for _, d := range a.descriptors {
-		descriptors[d.GetName()] = descriptor{strings.TrimSpace(d.GetHelp()), d.GetLabelKeys()}
+		descriptors[d.GetName()] = descriptor{strings.TrimSpace(d.GetHelp()), d.GetLabelKeys(), !slices.Contains(d.GetLabelKeys(), "name")}
 	}
 	swapIsMemory := swapHasMemory(a.metrics)
 	for _, pod := range a.metrics {
@@ -48,14 +49,13 @@ func (c *converter) metric(descriptors map[string]descriptor, id string, m *cri.
 	if !known || len(d.keys) != len(m.GetLabelValues()) || m.GetValue() == nil {
 		return
 	}
-	labels := make([]label, 0, len(d.keys)+1)
+	c.buffer = c.buffer[:0]
 	for i, key := range d.keys {
-		labels = append(labels, label{key, m.GetLabelValues()[i]})
+		c.buffer = append(c.buffer, label{key, m.GetLabelValues()[i]})
 	}
-	if !slices.Contains(d.keys, "name") {
-		labels = append(labels, label{"name", id})
+	if d.nameless {
+		c.buffer = append(c.buffer, label{"name", id})
 	}
-	slices.SortFunc(labels, func(a, b label) int { return strings.Compare(a.name, b.name) })
 	value := m.GetValue().GetValue()
 	if m.GetName() == memorySwap {
 		value -= min(value, memory)
@@ -65,7 +65,7 @@ func (c *converter) metric(descriptors map[string]descriptor, id string, m *cri.
 		k = counter
 	}
 	c.page.addOwned(fromMetrics, id, sample{
-		name: m.GetName(), help: d.help, kind: k, at: m.GetTimestamp(), value: float64(value), labels: labels,
+		name: m.GetName(), help: d.help, kind: k, at: m.GetTimestamp(), value: float64(value), labels: c.buffer,
 	})
 }
 

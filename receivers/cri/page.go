@@ -1,7 +1,7 @@
 package cri
 
 import (
-	"strings"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -28,6 +28,7 @@ type label struct{ name, value string }
 
 // series is one that was sent, as much as is needed to mark its end.
 type series struct {
+	key    string
 	name   string
 	kind   kind
 	labels []label
@@ -41,10 +42,10 @@ type page struct {
 	out      pmetric.MetricSlice
 	now      pcommon.Timestamp
 	families map[string]pmetric.Metric
-	current  map[string]series
-	previous map[string]series // sent before and not marked as ended
+	current  map[string]*series
+	previous map[string]*series // sent before and not marked as ended
 	owners   map[owner]source
-	key      strings.Builder
+	key      []byte // of the series that is looked up
 
 	overLimit int
 	stale     int
@@ -57,14 +58,14 @@ type owner struct{ name, id string }
 type source int
 
 func newPage(maxSeries int) *page {
-	return &page{maxSeries: maxSeries, previous: map[string]series{}}
+	return &page{maxSeries: maxSeries, previous: map[string]*series{}}
 }
 
 // begin starts a scrape that writes to out.
 func (p *page) begin(now time.Time, out pmetric.MetricSlice) {
 	p.out, p.now = out, pcommon.NewTimestampFromTime(now)
 	p.families = make(map[string]pmetric.Metric, 64)
-	p.current = make(map[string]series, len(p.previous))
+	p.current = make(map[string]*series, len(p.previous))
 	p.owners = map[owner]source{}
 	p.overLimit, p.stale = 0, 0
 }
@@ -76,20 +77,24 @@ type sample struct {
 	kind   kind
 	at     int64 // ns since 1970, 0 for now
 	value  float64
-	labels []label
+	labels []label // the caller's
 }
 
 // add takes a sample. A second one of the same series is ignored.
 func (p *page) add(s sample) {
-	key := p.keyOf(s.name, s.labels)
-	if _, known := p.current[key]; known {
+	p.key = appendKey(p.key[:0], s.name, s.labels)
+	if _, known := p.current[string(p.key)]; known {
 		return
 	}
 	if len(p.current) >= p.maxSeries {
 		p.overLimit++
 		return
 	}
-	p.current[key] = series{s.name, s.kind, s.labels}
+	entry, known := p.previous[string(p.key)]
+	if !known {
+		entry = &series{string(p.key), s.name, s.kind, slices.Clone(s.labels)}
+	}
+	p.current[entry.key] = entry
 	point := p.point(s.name, s.help, s.kind, s.labels)
 	point.SetDoubleValue(s.value)
 	if s.at > 0 {
@@ -108,25 +113,28 @@ func (p *page) addOwned(from source, id string, s sample) {
 	p.add(s)
 }
 
-func (p *page) keyOf(name string, labels []label) string {
-	p.key.Reset()
-	p.key.WriteString(name)
+func appendKey(key []byte, name string, labels []label) []byte {
+	key = append(key, name...)
 	for _, l := range labels {
 		if l.value != "" {
-			p.key.WriteByte(0)
-			p.key.WriteString(l.name)
-			p.key.WriteByte(0)
-			p.key.WriteString(l.value)
+			key = append(append(key, 0), l.name...)
+			key = append(append(key, 0), l.value...)
 		}
 	}
-	return p.key.String()
+	return key
 }
 
 func (p *page) point(name, help string, k kind, labels []label) pmetric.NumberDataPoint {
 	point := p.points(name, help, k).AppendEmpty()
 	point.SetTimestamp(p.now)
 	attributes := point.Attributes()
-	attributes.EnsureCapacity(len(labels))
+	filled := 0
+	for _, l := range labels {
+		if l.value != "" {
+			filled++
+		}
+	}
+	attributes.EnsureCapacity(filled)
 	for _, l := range labels {
 		if l.value != "" {
 			attributes.PutStr(l.name, l.value)
