@@ -43,7 +43,7 @@ func (p *page) metric(f *family, name string, kind model.MetricType) pmetric.Met
 
 // part is where a member of a group goes that stands alone.
 func (p *page) part(s *series) pmetric.NumberDataPointSlice {
-	name := s.id.Get(model.MetricNameLabel)
+	name := s.id.name()
 	to, ok := p.parts[name]
 	if !ok {
 		if p.parts == nil {

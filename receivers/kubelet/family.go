@@ -215,7 +215,7 @@ func (b *binding) normal(id labels.Labels) labels.Labels {
 // attach makes the series a member of its family and group.
 func (b binding) attach(s *series) {
 	if b.role != roleNumber {
-		g := b.family.group(string(s.id.BytesWithoutLabels(nil, model.MetricNameLabel, b.label)))
+		g := b.family.group(string(s.id.all().BytesWithoutLabels(nil, model.MetricNameLabel, b.label)))
 		if g.add(s, b.role, b.bound) {
 			s.group = g
 		} else {

@@ -184,7 +184,7 @@ func TestRead(t *testing.T) {
 			f.kind = kind.Str()
 		}
 		for _, s := range p.byLine {
-			s.id.Range(func(l labels.Label) {
+			s.id.all().Range(func(l labels.Label) {
 				if f := found[s.family.metric]; !slices.Contains(f.labels, l.Name) {
 					f.labels = append(f.labels, l.Name)
 				}

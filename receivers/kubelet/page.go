@@ -14,21 +14,20 @@ import (
 
 // series is one line of the page as it is remembered between scrapes.
 type series struct {
-	line   uint64        // hash of the line up to its value, as last written
-	length int           // of that part of the line, in bytes
-	id     labels.Labels // identity: name and labels without empty ones, le and quantile in normal form
-	hash   uint64        // of id
-	labels int           // in id, without the name
+	id     identity // without empty labels, le and quantile in normal form
+	hash   uint64   // of id
+	line   uint64   // hash of the line up to its value, as last written
+	length int32    // of that part of the line, in bytes
+	index  int32    // in the last page that had it
 
+	role   role
+	live   bool    // has been sent, and no marker was taken since
+	bound  float64 // of a bucket or quantile
 	family *family
 	group  *group // nil for a series that is a data point of its own
-	role   role
-	bound  float64 // of a bucket or quantile
-	epoch  uint64  // page.epoch at which the four above were found
+	epoch  uint64 // page.epoch at which role, bound, family and group were found
 
 	seen      uint64 // generation of the last page that had it
-	index     int    // in that page
-	live      bool   // has been sent, and no marker was taken since
 	value     float64
 	time      int64 // of the last value, in milliseconds since 1970
 	exemplars []exemplar.Exemplar
@@ -144,7 +143,7 @@ func (p *page) sample(s *series, value float64, time int64) {
 		p.tally.badTimes++
 		return
 	}
-	s.seen, s.value, s.time, s.index = p.generation, value, time, len(p.next)
+	s.seen, s.value, s.time, s.index = p.generation, value, time, int32(len(p.next))
 	p.next = append(p.next, s)
 	if s.group != nil {
 		p.gather(s.group)
@@ -168,12 +167,12 @@ func (p *page) put(to pmetric.NumberDataPointSlice, s *series) pmetric.NumberDat
 
 // attributes writes the labels of s but its name and the one named without.
 func attributes(to pcommon.Map, s *series, without string) {
-	to.EnsureCapacity(s.labels)
-	s.id.Range(func(l labels.Label) {
-		if l.Name != model.MetricNameLabel && l.Name != without {
+	to.EnsureCapacity(len(s.id) - 1)
+	for _, handle := range s.id {
+		if l := handle.Value(); l.Name != model.MetricNameLabel && l.Name != without {
 			to.PutStr(l.Name, l.Value)
 		}
-	})
+	}
 }
 
 // timestamp turns milliseconds since 1970 into pdata's nanoseconds.
@@ -193,11 +192,11 @@ func (p *page) intern(raw []byte, id labels.Labels) (*series, error) {
 	b := p.bind(id)
 	id = b.normal(id)
 	hash := id.Hash()
-	if old := p.byHash[hash]; old != nil && labels.Equal(old.id, id) {
+	if old := p.byHash[hash]; old != nil && old.id.is(id) {
 		p.respell(old, raw)
 		return old, nil
 	}
-	s := &series{line: p.hash(raw), length: len(raw), id: id, hash: hash, labels: id.Len() - 1}
+	s := &series{line: p.hash(raw), length: int32(len(raw)), id: identityOf(id), hash: hash}
 	b.attach(s)
 	p.byLine[s.line] = s
 	p.byHash[hash] = s
@@ -211,7 +210,7 @@ func (p *page) respell(s *series, raw []byte) {
 		return // a duplicate; the first one's spelling stays
 	}
 	delete(p.byLine, s.line)
-	s.line, s.length = p.hash(raw), len(raw)
+	s.line, s.length = p.hash(raw), int32(len(raw))
 	p.byLine[s.line] = s
 }
 
@@ -223,7 +222,7 @@ func (p *page) current(s *series) {
 		return
 	}
 	s.detach()
-	p.bind(s.id).attach(s)
+	p.bind(s.id.all()).attach(s)
 }
 
 // sweep marks the series that this page had no more.

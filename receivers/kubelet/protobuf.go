@@ -74,7 +74,7 @@ const nativeMark = '\xfe'
 
 func (p *page) internNative(line []byte, id labels.Labels) *series {
 	name := id.Get(model.MetricNameLabel)
-	s := &series{line: p.hash(line), length: len(line), id: id, hash: p.hash(line), labels: id.Len() - 1, role: roleNative}
+	s := &series{line: p.hash(line), length: int32(len(line)), id: identityOf(id), hash: p.hash(line), role: roleNative}
 	s.family = p.family(string(nativeMark) + name)
 	s.family.name, s.family.metric, s.family.kind = name, name, model.MetricTypeHistogram
 	s.group = &group{family: s.family} // of this one alone: keeps the family while the series is there
@@ -102,7 +102,7 @@ func (p *page) sampleNative(s *series, h *histogram.Histogram, at int64) {
 		p.tally.unfit++
 		return
 	}
-	s.seen, s.time, s.index = p.generation, at, len(p.next)
+	s.seen, s.time, s.index = p.generation, at, int32(len(p.next))
 	p.next = append(p.next, s)
 	if classic := p.families[s.family.name]; classic != nil {
 		s.family.help = classic.help

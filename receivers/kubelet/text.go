@@ -74,7 +74,7 @@ func (p *page) known(line []byte) int {
 	s := p.expected(line)
 	if s == nil {
 		end := seriesEnd(line)
-		if s = p.byLine[p.hash(line[:end])]; s == nil || s.length != end {
+		if s = p.byLine[p.hash(line[:end])]; s == nil || int(s.length) != end {
 			return 0
 		}
 	}
@@ -86,9 +86,9 @@ func (p *page) known(line []byte) int {
 		r.time = p.now
 	}
 	p.current(s)
-	p.cursor = s.index + 1
+	p.cursor = int(s.index) + 1
 	p.sample(s, r.value, r.time)
-	return s.length + r.length
+	return int(s.length) + r.length
 }
 
 // expected gives the series that followed last time, if line is of it.
@@ -97,7 +97,7 @@ func (p *page) expected(line []byte) *series {
 		return nil
 	}
 	s := p.order[p.cursor]
-	n := s.length
+	n := int(s.length)
 	if len(line) <= n || line[n] != ' ' || p.hash(line[:n]) != s.line {
 		return nil
 	}
