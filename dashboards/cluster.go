@@ -51,7 +51,7 @@ func cluster() Dashboard {
 					q(`sum(rate(node_network_transmit_bytes_total{<hosts>, <nic>}[$__rate_interval]))`, "sent")),
 			}},
 			{Title: "Who uses it", Panels: []Panel{
-				table("Namespaces", "What each namespace runs and uses.", namespaceColumns("<cluster>")...).
+				table("Namespaces", "What each namespace runs and uses.", namespaceColumns(`<cluster>, namespace!=""`)...).
 					sortBy("CPU").link(toNamespace, namespaceLog),
 			}},
 		},

@@ -3,8 +3,9 @@ package dashboards
 func controlPlane() Dashboard {
 	return Dashboard{
 		UID: "crowsnest-control-plane", Title: "Control plane",
-		Question:  "Does the control plane keep up?",
-		Variables: []Variable{clusterVariable},
+		Question:    "Does the control plane keep up?",
+		Variables:   []Variable{clusterVariable},
+		Annotations: happenings(`<cluster>, namespace="kube-system"`),
 		Rows: []Row{
 			{Title: "API server", Panels: []Panel{
 				stat("API servers", "API servers that answer scrapes.", number, q(`sum(up{<cluster>, job="apiserver"})`, "up")).below(1),

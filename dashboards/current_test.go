@@ -2,9 +2,11 @@ package dashboards
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -40,6 +42,39 @@ func TestJSONIsCurrent(t *testing.T) {
 				t.Errorf("%s belongs to no dashboard", path)
 			}
 		}
+	}
+}
+
+// readmeTable is the README's list of dashboards.
+func readmeTable() string {
+	var rows strings.Builder
+	rows.WriteString("\n| Dashboard | Question |\n|---|---|\n")
+	for _, d := range All() {
+		fmt.Fprintf(&rows, "| [%s](json/%s.json) | %s |\n", d.Title, d.UID, d.Question)
+	}
+	rows.WriteString("\n")
+	return rows.String()
+}
+
+func TestREADMEIsCurrent(t *testing.T) {
+	const begin, end = "<!-- dashboards -->\n", "<!-- end -->\n"
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, _ := strings.Cut(string(text), begin)
+	table, tail, found := strings.Cut(rest, end)
+	if !found {
+		t.Fatal("README.md has no place for the list")
+	}
+	if *update {
+		table = readmeTable()
+		if err := os.WriteFile("README.md", []byte(head+begin+table+end+tail), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if table != readmeTable() {
+		t.Error("README.md lists other dashboards; run go test ./dashboards -update")
 	}
 }
 

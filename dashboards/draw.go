@@ -79,7 +79,9 @@ func (p Panel) timeseries() *timeseries.PanelBuilder {
 		b.ThresholdsStyle(common.NewGraphThresholdsStyleConfigBuilder().Mode(common.GraphThresholdsStyleModeDashed))
 	}
 	for i, query := range p.Queries {
-		b.OverrideByQuery(refID(i), p.override(query))
+		if properties := p.override(query); len(properties) > 0 {
+			b.OverrideByQuery(refID(i), properties)
+		}
 	}
 	return b
 }
@@ -90,7 +92,7 @@ const countInterval = "2m"
 
 // override sets apart the series of one query.
 func (p Panel) override(query Query) []dashboard.DynamicConfigValue {
-	properties := []dashboard.DynamicConfigValue{}
+	var properties []dashboard.DynamicConfigValue
 	if query.Unit != "" && query.Unit != p.Unit {
 		properties = append(properties, dashboard.DynamicConfigValue{Id: "unit", Value: query.Unit})
 	}

@@ -33,7 +33,7 @@ var (
 	toNamespace  = to("crowsnest-workloads", "Workloads of the namespace", "namespace")
 	toWorkload   = to("crowsnest-workloads", "Workload", "namespace", "workload")
 	toPod        = to("crowsnest-pod", "Pod", "namespace", "pod")
-	toClaim      = to("crowsnest-storage", "Storage of the namespace", "namespace")
+	toClaim      = to("crowsnest-storage", "Storage of the claim", "namespace", "persistentvolumeclaim")
 	toService    = to("crowsnest-services", "Service", "service=service_name")
 	podLogs      = link{title: "Lines of the pod", source: Loki, expr: `{namespace="{{namespace}}", pod="{{pod}}"}`}
 	namespaceLog = link{title: "Lines of the namespace", source: Loki, expr: `{namespace="{{namespace}}"}`}

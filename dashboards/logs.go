@@ -24,8 +24,9 @@ const (
 func logs() Dashboard {
 	return Dashboard{
 		UID: "crowsnest-logs", Title: "Logs",
-		Question:  "Who writes what, and where are the errors?",
-		Variables: logVariables,
+		Question:    "Who writes what, and where are the errors?",
+		Variables:   logVariables,
+		Annotations: happenings("<namespace>"),
 		Rows: []Row{
 			{Title: "Volume", Panels: []Panel{
 				stat("Lines", "Lines in the chosen time.", number, lq(`sum(count_over_time(`+matching+` [$__range]))`, "lines")),

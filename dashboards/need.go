@@ -60,7 +60,7 @@ const (
 	needDNS          Need = "CoreDNS, scraped"
 	needProxy        Need = "kube-proxy, scraped"
 	needSpool        Need = "an agent with metrics or traces"
-	needRefusal      Need = "a store that refuses"
+	needFault        Need = "something that fails and is tried again"
 	needRules        Need = "kubernetes-mixin's recording rules"
 )
 

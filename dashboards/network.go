@@ -7,18 +7,19 @@ func network() Dashboard {
 	}
 	return Dashboard{
 		UID: "crowsnest-network", Title: "Network, Services and Ingress",
-		Question:    "Does traffic flow, and has every Service somebody behind it?",
-		Variables:   []Variable{clusterVariable, namespaceVariable},
+		Question: "Does traffic flow, and has every Service somebody behind it?",
+		Variables: []Variable{clusterVariable, namespaceVariable,
+			several("service", "Service", `label_values(kube_service_info{<namespace>}, service)`)},
 		Annotations: rollouts("<namespace>"),
 		Rows: []Row{
 			{Title: "Services", Panels: []Panel{
-				stat("Services", "Services in the chosen namespaces.", number, q(`count(kube_service_info{<namespace>})`, "services")),
+				stat("Services", "Services in the chosen namespaces.", number, q(`count(kube_service_info{<namespace>, service=~"$service"})`, "services")),
 				stat("Without a ready endpoint", "Services that nobody answers for. Those without a selector are not counted if somebody made their endpoints.", number,
 					q(`count(`+unanswered+`) or vector(0)`, "services")).warn(1),
 				stat("Endpoints not ready", "Addresses behind Services that take no traffic.", number,
 					q(`sum(kube_endpointslice_endpoints{<namespace>, ready="false"}) or vector(0)`, "endpoints")).warn(1, 10),
 				stat("Load balancers waiting", "Services of type LoadBalancer without an address yet.", number,
-					q(`count(kube_service_spec_type{<namespace>, type="LoadBalancer"} unless on (cluster, namespace, service) kube_service_status_load_balancer_ingress{<namespace>}) or vector(0)`, "services")).warn(1),
+					q(`count(kube_service_spec_type{<namespace>, service=~"$service", type="LoadBalancer"} unless on (cluster, namespace, service) kube_service_status_load_balancer_ingress{<namespace>, service=~"$service"}) or vector(0)`, "services")).warn(1),
 				stat("Ingresses", "Ingresses in the chosen namespaces.", number, q(`count(kube_ingress_info{<namespace>}) or vector(0)`, "ingresses")),
 				stat("Network policies", "Policies in the chosen namespaces; without any, all pods may talk to all.", number,
 					q(`count(kube_networkpolicy_created{<namespace>}) or vector(0)`, "policies")),
@@ -68,7 +69,7 @@ func network() Dashboard {
 
 // unanswered are Services without a ready endpoint. A slice's name is that of
 // its Service and five letters; kube-state-metrics tells no other relation.
-const unanswered = `kube_service_info{<namespace>}
-	unless on (cluster, namespace, service) kube_service_spec_type{<namespace>, type="ExternalName"}
+const unanswered = `kube_service_info{<namespace>, service=~"$service"}
+	unless on (cluster, namespace, service) kube_service_spec_type{<namespace>, service=~"$service", type="ExternalName"}
 	unless on (cluster, namespace, service)
 		label_replace(kube_endpointslice_endpoints{<namespace>, ready="true"} > 0, "service", "$1", "endpointslice", "(.+?)(?:-[a-z0-9]{5})?")`

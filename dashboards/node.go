@@ -5,7 +5,7 @@ func node() Dashboard {
 		UID: "crowsnest-node", Title: "Node",
 		Question:    "What does this node do, and what holds it up?",
 		Variables:   []Variable{clusterVariable, oneNode},
-		Annotations: reboots(),
+		Annotations: append(reboots(), rollouts("<cluster>")...),
 		Rows: []Row{
 			{Title: "State", Panels: []Panel{
 				stat("Ready", "Whether the kubelet reports Ready.", "bool_yes_no", q(`min(kube_node_status_condition{<node>, condition="Ready", status="true"})`, "ready")).below(1),
@@ -78,7 +78,7 @@ func node() Dashboard {
 				graph("Look through all pods", "99th percentile of the time that the kubelet takes to list containers. Over a few seconds the node becomes not ready.", seconds,
 					q(`histogram_quantile(0.99, sum by (le) (rate(kubelet_pleg_relist_duration_seconds_bucket{<node>}[$__rate_interval])))`, "p99")).fromZero().warn(3, 10).size(8, 8),
 				graph("Runtime errors", "Calls of the container runtime that failed.", perSecond,
-					q(`sum by (operation_type) (rate(kubelet_runtime_operations_errors_total{<node>}[$__rate_interval]))`, "{{operation_type}}").needs(needRefusal)).fromZero().good("No call failed").size(8, 8),
+					q(`sum by (operation_type) (rate(kubelet_runtime_operations_errors_total{<node>}[$__rate_interval]))`, "{{operation_type}}").needs(needFault)).fromZero().good("No call failed").size(8, 8),
 				graph("Evictions", "Pods that the kubelet evicted since the node ran short of something.", number,
 					q(`sum by (eviction_signal) (increase(kubelet_evictions{<node>}[$__rate_interval]))`, "{{eviction_signal}}").needs(needEviction)).fromZero().good("No eviction").size(8, 8),
 			}},

@@ -5,7 +5,7 @@ func nodes() Dashboard {
 		UID: "crowsnest-nodes", Title: "Nodes",
 		Question:    "Which node stands out?",
 		Variables:   []Variable{clusterVariable, nodeVariable},
-		Annotations: reboots(),
+		Annotations: append(reboots(), rollouts("<cluster>")...),
 		Rows: []Row{
 			{Title: "Comparison", Panels: []Panel{
 				table("Nodes", "Every node with its share of processor, memory and file system in use.",

@@ -15,7 +15,7 @@ const (
 // Grafana's unit ids.
 const (
 	number       = "short"
-	cores        = "suffix: cores"
+	cores        = "suffix:cores"
 	bytes        = "bytes"
 	bytesPerSec  = "binBps"
 	ratio        = "percentunit"
@@ -27,10 +27,10 @@ const (
 	packets      = "pps"
 	operations   = "iops"
 	moment       = "dateTimeFromNow" // milliseconds since 1970
-	lines        = "suffix: lines"
-	linesPerSec  = "suffix: lines/s"
-	itemsPerSec  = "suffix: items/s"
-	pods         = "suffix: pods"
+	lines        = "suffix:lines"
+	linesPerSec  = "suffix:lines/s"
+	itemsPerSec  = "suffix:items/s"
+	pods         = "suffix:pods"
 	plain        = "string"
 )
 

@@ -46,6 +46,7 @@ var scopes = strings.NewReplacer(
 	"<namespace>", `cluster=~"$cluster", namespace=~"$namespace"`,
 	"<workload>", `cluster=~"$cluster", namespace=~"$namespace", workload=~"$workload"`,
 	"<pod>", `cluster=~"$cluster", namespace=~"$namespace", pod=~"$pod"`,
+	"<claim>", `cluster=~"$cluster", namespace=~"$namespace", persistentvolumeclaim=~"$persistentvolumeclaim"`,
 	"<node>", `cluster=~"$cluster", node=~"$node"`,
 	"<host>", `cluster=~"$cluster", job="node-exporter", instance=~"$node"`,
 	"<hosts>", `cluster=~"$cluster", job="node-exporter"`,

@@ -38,6 +38,9 @@ func (d Dashboard) JSON() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build dashboard %s: %w", d.UID, err)
 	}
+	for i := range model.Links {
+		model.Links[i].Placement = nil // at the top, not in a menu that few open
+	}
 	f := file{Dashboard: model, Annotations: annotationList{List: []annotationModel{builtIn()}}}
 	for _, annotation := range d.Annotations {
 		f.Annotations.List = append(f.Annotations.List, annotation.model())

@@ -3,24 +3,25 @@ package dashboards
 func scheduling() Dashboard {
 	return Dashboard{
 		UID: "crowsnest-scheduling", Title: "Scheduling",
-		Question:    "Do pods find a node in time, and who has to give way?",
-		Variables:   []Variable{clusterVariable, namespaceVariable},
+		Question: "Do pods find a node in time, and who has to give way?",
+		Variables: []Variable{clusterVariable, namespaceVariable,
+			several("pod", "Pod", `label_values(kube_pod_info{<namespace>}, pod)`)},
 		Annotations: rollouts("<namespace>"),
 		Rows: []Row{
 			{Title: "Pending", Panels: []Panel{
-				stat("Pending pods", "Pods without running containers yet.", number, q(`sum(kube_pod_status_phase{<namespace>, phase="Pending"})`, "pods")).warn(1, 10),
-				stat("Unschedulable", "Pods for which the scheduler found no node.", number, q(`sum(kube_pod_status_unschedulable{<namespace>}) or vector(0)`, "pods")).warn(1),
+				stat("Pending pods", "Pods without running containers yet.", number, q(`sum(kube_pod_status_phase{<pod>, phase="Pending"})`, "pods")).warn(1, 10),
+				stat("Unschedulable", "Pods for which the scheduler found no node.", number, q(`sum(kube_pod_status_unschedulable{<pod>}) or vector(0)`, "pods")).warn(1),
 				stat("Longest wait", "Age of the oldest pod without a node.", duration,
-					q(`max(time() - kube_pod_created{<namespace>} and on (cluster, namespace, pod) kube_pod_status_scheduled{<namespace>, condition="false"} == 1) or vector(0)`, "wait")).warn(60, 600),
+					q(`max(time() - kube_pod_created{<pod>} and on (cluster, namespace, pod) kube_pod_status_scheduled{<pod>, condition="false"} == 1) or vector(0)`, "wait")).warn(60, 600),
 				stat("Cordoned nodes", "Nodes that take no new pods.", number, q(`sum(kube_node_spec_unschedulable{<cluster>})`, "nodes")).warn(1),
 				stat("Evicted pods", "Pods that kubelets evicted and that are still listed.", number,
-					q(`sum(kube_pod_status_reason{<namespace>, reason="Evicted"}) or vector(0)`, "pods")).warn(1),
+					q(`sum(kube_pod_status_reason{<pod>, reason="Evicted"}) or vector(0)`, "pods")).warn(1),
 				stat("Budgets used up", "PodDisruptionBudgets that allow no eviction now; a drain would hang.", number,
 					q(`count(kube_poddisruptionbudget_status_pod_disruptions_allowed{<namespace>} == 0 and kube_poddisruptionbudget_status_expected_pods{<namespace>} > 0) or vector(0)`, "budgets")).warn(1),
 				graph("Pending pods by namespace", "Short bumps are rollouts.", pods,
-					q(`sum by (namespace) (kube_pod_status_phase{<namespace>, phase="Pending"})`, "{{namespace}}")).stack(),
+					q(`sum by (namespace) (kube_pod_status_phase{<pod>, phase="Pending"})`, "{{namespace}}")).stack(),
 				table("Pods without a node", "How long each has been waiting, and with which priority.",
-					q(`max by (namespace, pod) (time() - kube_pod_created{<namespace>} and on (cluster, namespace, pod) kube_pod_status_scheduled{<namespace>, condition="false"} == 1)`, "Waits").in(duration).warn(60, 600).needs(needUnschedulable)).
+					q(`max by (namespace, pod) (time() - kube_pod_created{<pod>} and on (cluster, namespace, pod) kube_pod_status_scheduled{<pod>, condition="false"} == 1)`, "Waits").in(duration).warn(60, 600).needs(needUnschedulable)).
 					sortBy("Waits").good("All pods have a node").link(toPod).size(12, 8),
 			}},
 			{Title: "Scheduler", Panels: []Panel{
@@ -42,9 +43,9 @@ func scheduling() Dashboard {
 			}},
 			{Title: "Who gives way", Panels: []Panel{
 				table("Priorities", "Pods by priority class.",
-					q(`count by (priority_class) (kube_pod_info{<namespace>, priority_class!=""})`, "Pods").in(number).needs(needPriority)).sortBy("Pods").size(8, 8),
+					q(`count by (priority_class) (kube_pod_info{<pod>, priority_class!=""})`, "Pods").in(number).needs(needPriority)).sortBy("Pods").size(8, 8),
 				table("Quality of service", "Pods by class: BestEffort ones are evicted first.",
-					q(`sum by (qos_class) (kube_pod_status_qos_class{<namespace>})`, "Pods").in(number)).sortBy("Pods").size(8, 8),
+					q(`sum by (qos_class) (kube_pod_status_qos_class{<pod>})`, "Pods").in(number)).sortBy("Pods").size(8, 8),
 				table("Taints", "What keeps pods off nodes.",
 					q(`count by (key, effect) (kube_node_spec_taint{<cluster>})`, "Nodes").in(number).needs(needTaint)).good("No taints").size(8, 8),
 				bars("Evictions by kubelets", "Pods evicted since a node ran short, by what ran short.", number,

@@ -21,15 +21,17 @@ type imported struct {
 	Panels                  []importedPanel
 	Templating              struct{ List []importedVariable }
 	Annotations             struct {
-		List []struct {
-			Name, Expr, Type string
-			Datasource       importedSource
-		}
+		List []importedAnnotation
 	}
 	Links []struct {
 		Title, URL, Type string
 		Tags             []string
 	}
+}
+
+type importedAnnotation struct {
+	Name, Expr, Type string
+	Datasource       importedSource
 }
 
 type importedSource struct{ Type, UID string }
@@ -242,6 +244,9 @@ func checkSources(t *testing.T, uid string, d imported) {
 				t.Errorf("%s: panel %q, query %s asks %v", uid, p.Title, target.RefID, target.Datasource)
 			}
 		}
+	}
+	if !slices.ContainsFunc(d.Annotations.List, func(a importedAnnotation) bool { return a.Name == "Rollouts" }) {
+		t.Errorf("%s: rollouts are not marked", uid)
 	}
 	for _, a := range d.Annotations.List {
 		if a.Type != "dashboard" && !variables[a.Datasource.UID] {

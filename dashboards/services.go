@@ -5,15 +5,18 @@ import "fmt"
 const (
 	calls    = `traces_span_metrics_calls_total`
 	buckets  = `traces_span_metrics_duration_milliseconds_bucket`
-	asked    = `cluster=~"$cluster", span_kind=~"$kind"` // requests that a service answers
+	origin   = `cluster=~"$cluster", namespace=~"$namespace"`
+	asked    = origin + `, span_kind=~"$kind"` // requests that a service answers
 	served   = asked + `, service_name=~"$service"`
 	errorsOf = `, status_code="STATUS_CODE_ERROR"`
-	outgoing = `cluster=~"$cluster", service_name=~"$service", span_kind=~"SPAN_KIND_CLIENT|SPAN_KIND_PRODUCER"`
+	outgoing = origin + `, service_name=~"$service", span_kind=~"SPAN_KIND_CLIENT|SPAN_KIND_PRODUCER"`
 )
 
 var serviceVariables = []Variable{
 	one("cluster", "Cluster", `label_values(`+calls+`, cluster)`),
-	one("service", "Service", `label_values(`+calls+`{<cluster>}, service_name)`),
+	// Spans from outside Kubernetes have no namespace.
+	{Name: "namespace", Label: "Namespace", Source: Prometheus, Query: scopes.Replace(`label_values(` + calls + `{<cluster>}, namespace)`), all: ".*"},
+	one("service", "Service", `label_values(`+calls+`{<namespace>}, service_name)`),
 	{Name: "kind", Label: "Kind of span", kind: fixed, all: ".+",
 		values: []string{"SPAN_KIND_SERVER", "SPAN_KIND_CONSUMER", "SPAN_KIND_INTERNAL", "SPAN_KIND_CLIENT", "SPAN_KIND_PRODUCER"},
 		chosen: []string{"SPAN_KIND_SERVER", "SPAN_KIND_CONSUMER"}},
@@ -24,7 +27,7 @@ func services() Dashboard {
 		UID: "crowsnest-services", Title: "Services",
 		Question:    "Do services answer, in time and without errors?",
 		Variables:   serviceVariables,
-		Annotations: rollouts("<cluster>"),
+		Annotations: happenings("<namespace>"),
 		Rows: []Row{
 			{Title: "All services", Panels: []Panel{
 				table("Services", "Requests, errors and latency of every service, from the spans it sends.", needs(needTraces,

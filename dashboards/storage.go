@@ -4,27 +4,28 @@ func storage() Dashboard {
 	const claim = "{{namespace}}/{{persistentvolumeclaim}}"
 	return Dashboard{
 		UID: "crowsnest-storage", Title: "Storage",
-		Question:  "Which volume fills up, and when?",
-		Variables: []Variable{clusterVariable, namespaceVariable},
-		from:      "now-24h", refresh: "5m",
-		Annotations: exits("<namespace>"),
+		Question: "Which volume fills up, and when?",
+		Variables: []Variable{clusterVariable, namespaceVariable,
+			several("persistentvolumeclaim", "Claim", `label_values(kube_persistentvolumeclaim_status_phase{<namespace>}, persistentvolumeclaim)`)},
+		from: "now-24h", refresh: "5m",
+		Annotations: happenings("<namespace>"),
 		Rows: []Row{
 			{Title: "Claims", Panels: []Panel{
 				table("Claims", "How full each claim is, and when it will be full if it grows as it did in the last six hours (nothing: it does not grow).", append(
 					needs(needVolumeStats,
 						q(used("bytes"), "Used").in(ratio).warn(.8, .9),
-						q(ofClaim(`kubelet_volume_stats_used_bytes{<namespace>}`), "Bytes").in(bytes),
-						q(ofClaim(`kubelet_volume_stats_capacity_bytes{<namespace>}`), "Size").in(bytes),
+						q(ofClaim(`kubelet_volume_stats_used_bytes{<claim>}`), "Bytes").in(bytes),
+						q(ofClaim(`kubelet_volume_stats_capacity_bytes{<claim>}`), "Size").in(bytes),
 						q(used("inodes"), "Inodes used").in(ratio).warn(.8, .9),
-						q(ofClaim(`kubelet_volume_stats_available_bytes{<namespace>} / (deriv(kubelet_volume_stats_used_bytes{<namespace>}[6h]) > 0)`), "Full in").in(duration).below(4*24*3600, 24*3600)),
-					q(ofClaim(`kube_persistentvolumeclaim_resource_requests_storage_bytes{<namespace>}`), "Requested").in(bytes).needs(needClaim))...).
+						q(ofClaim(`kubelet_volume_stats_available_bytes{<claim>} / (deriv(kubelet_volume_stats_used_bytes{<claim>}[6h]) > 0)`), "Full in").in(duration).below(4*24*3600, 24*3600)),
+					q(ofClaim(`kube_persistentvolumeclaim_resource_requests_storage_bytes{<claim>}`), "Requested").in(bytes).needs(needClaim))...).
 					sortBy("Used").good("No claims").link(toNamespace),
 				graph("Used", "Share of each claim's bytes.", ratio, q(used("bytes"), claim).needs(needVolumeStats)).share().warn(.8, .9).good("No volume reports its use"),
 				graph("Inodes used", "Share of each claim's inodes: a volume of many small files is full without being full.", ratio, q(used("inodes"), claim).needs(needVolumeStats)).share().warn(.8, .9).good("No volume reports its use"),
 				graph("Growth", "Bytes per second by which claims grow; below zero they shrink.", bytesPerSec,
-					q(`max by (namespace, persistentvolumeclaim) (deriv(kubelet_volume_stats_used_bytes{<namespace>}[1h]))`, claim).needs(needVolumeStats)).good("No volume reports its use"),
+					q(`max by (namespace, persistentvolumeclaim) (deriv(kubelet_volume_stats_used_bytes{<claim>}[1h]))`, claim).needs(needVolumeStats)).good("No volume reports its use"),
 				table("Claims by state", "Pending claims wait for a volume or for their first pod; Lost ones have lost theirs.",
-					q(`max by (namespace, persistentvolumeclaim, phase) (kube_persistentvolumeclaim_status_phase{<namespace>} == 1)`, "State").in(number).needs(needClaim)).
+					q(`max by (namespace, persistentvolumeclaim, phase) (kube_persistentvolumeclaim_status_phase{<claim>} == 1)`, "State").in(number).needs(needClaim)).
 					hide("Value").good("No claims").size(12, 8),
 			}},
 			{Title: "Volumes", Panels: []Panel{
@@ -58,7 +59,7 @@ func ofClaim(expr string) string { return `max by (namespace, persistentvolumecl
 // used is a share of a claim's bytes or inodes.
 func used(what string) string {
 	if what == "inodes" {
-		return ofClaim(`kubelet_volume_stats_inodes_used{<namespace>} / (kubelet_volume_stats_inodes{<namespace>} > 0)`)
+		return ofClaim(`kubelet_volume_stats_inodes_used{<claim>} / (kubelet_volume_stats_inodes{<claim>} > 0)`)
 	}
-	return ofClaim(`kubelet_volume_stats_used_bytes{<namespace>} / kubelet_volume_stats_capacity_bytes{<namespace>}`)
+	return ofClaim(`kubelet_volume_stats_used_bytes{<claim>} / kubelet_volume_stats_capacity_bytes{<claim>}`)
 }
