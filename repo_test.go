@@ -45,20 +45,25 @@ func listPackages(t *testing.T) []listedPackage {
 // mayImport says which layers a layer may import. A layer is the part of the
 // tree that a package belongs to; "self" means packages below its own folder.
 var mayImport = map[string][]string{
-	"cmd":       {"pipeline"},
-	"pipeline":  {"receivers", "exporters", "component", "kubemeta", "ledger"},
-	"receivers": {"kubemeta", "ledger"},
-	"exporters": {"kubemeta", "ledger"},
-	"component": {"kubemeta", "ledger"}, // pipeline/<noun>
-	"kubemeta":  {},
-	"ledger":    {},
-	"deploy":    {}, // builds the programs, links nothing of them
+	"cmd":        {"program"},
+	"program":    {"pipeline", "receivers", "exporters", "component", "dashboards", "kubemeta", "ledger"}, // pipeline/agent, pipeline/aggregator
+	"pipeline":   {"ledger"},
+	"receivers":  {"kubemeta", "ledger"},
+	"exporters":  {"kubemeta", "ledger"},
+	"component":  {"kubemeta", "ledger"}, // pipeline/<noun>
+	"kubemeta":   {},
+	"ledger":     {},
+	"dashboards": {},
+	"deploy":     {}, // builds the programs, links nothing of them
 }
 
 func layer(importPath string) string {
 	rel := strings.TrimPrefix(importPath, module)
 	first, rest, nested := strings.Cut(rel, "/")
-	if first == "pipeline" && nested && rest != "" {
+	switch {
+	case rel == "pipeline/agent" || rel == "pipeline/aggregator":
+		return "program"
+	case first == "pipeline" && nested && rest != "":
 		return "component"
 	}
 	return first

@@ -2,8 +2,8 @@ package pipeline
 
 import (
 	"context"
-	"embed"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -11,28 +11,28 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 )
 
-// fragments holds the default configuration: a folder for each program, with
-// base.yaml (what every signal shares) and one file for each signal.
-//
-//go:embed agent/*.yaml aggregator/*.yaml
-var fragments embed.FS
+// Fragments is the default configuration of a program: base.yaml, which all
+// share, and one file for each signal or source.
+type Fragments struct {
+	// Name is that of the program's folder, as in "embedded:agent/logs".
+	Name  string
+	Files fs.FS
+	// BuiltOn are the fragments whose components a fragment uses: they are
+	// merged below it, so that it, too, runs alone.
+	BuiltOn map[string][]string
+}
 
 const embeddedScheme = "embedded"
 
-// builtOn are the fragments whose components a fragment uses: they are merged
-// below it, so that it, too, runs alone.
-var builtOn = map[string][]string{
-	"aggregator/spanmetrics": {"aggregator/metrics", "aggregator/traces"},
-}
-
-// fragmentProvider serves "embedded:<program>/<signal>": the program's
+// fragmentProvider serves "embedded:<program>/<fragment>": the program's
 // base.yaml, the fragments that the named one is built on and itself, merged in
-// this order, so that each fragment runs alone and several of them merge into one configuration.
-type fragmentProvider struct{}
+// this order, so that each fragment runs alone and several of them merge into
+// one configuration.
+type fragmentProvider struct{ fragments Fragments }
 
-func newFragmentProvider() confmap.ProviderFactory {
+func newFragmentProvider(f Fragments) confmap.ProviderFactory {
 	return confmap.NewProviderFactory(func(confmap.ProviderSettings) confmap.Provider {
-		return fragmentProvider{}
+		return fragmentProvider{f}
 	})
 }
 
@@ -40,56 +40,60 @@ func (fragmentProvider) Scheme() string { return embeddedScheme }
 
 func (fragmentProvider) Shutdown(context.Context) error { return nil }
 
-func (fragmentProvider) Retrieve(_ context.Context, uri string, _ confmap.WatcherFunc) (*confmap.Retrieved, error) {
+func (p fragmentProvider) Retrieve(_ context.Context, uri string, _ confmap.WatcherFunc) (*confmap.Retrieved, error) {
 	name, ok := strings.CutPrefix(uri, embeddedScheme+":")
 	if !ok {
 		return nil, fmt.Errorf("retrieve %q: the scheme is not %q", uri, embeddedScheme)
 	}
-	if !slices.Contains(fragmentNames(), name) {
-		return nil, fmt.Errorf("retrieve %q: no such fragment; there are: %s", uri, strings.Join(fragmentNames(), ", "))
+	names := p.fragments.Names()
+	if !slices.Contains(names, name) {
+		return nil, fmt.Errorf("retrieve %q: no such fragment; there are: %s", uri, strings.Join(names, ", "))
 	}
 	merged := confmap.New()
-	parts := slices.Concat([]string{path.Dir(name) + "/base"}, builtOn[name], []string{name})
-	for _, file := range parts {
-		part, err := readFragment(file + ".yaml")
+	name = path.Base(name)
+	for _, part := range slices.Concat([]string{baseFragment}, p.fragments.BuiltOn[name], []string{name}) {
+		conf, err := p.fragments.read(part)
 		if err != nil {
 			return nil, err
 		}
-		if err := merged.Merge(part); err != nil {
-			return nil, fmt.Errorf("merge embedded %s: %w", file, err)
+		if err := merged.Merge(conf); err != nil {
+			return nil, fmt.Errorf("merge embedded %s: %w", part, err)
 		}
 	}
 	return confmap.NewRetrieved(merged.ToStringMap())
 }
 
-func readFragment(file string) (*confmap.Conf, error) {
-	text, err := fragments.ReadFile(file)
+const (
+	baseFragment = "base"
+	fragmentFile = ".yaml"
+)
+
+func (f Fragments) read(name string) (*confmap.Conf, error) {
+	text, err := fs.ReadFile(f.Files, name+fragmentFile)
 	if err != nil {
-		return nil, fmt.Errorf("read embedded %s: %w", file, err)
+		return nil, fmt.Errorf("read embedded %s: %w", name, err)
 	}
 	retrieved, err := confmap.NewRetrievedFromYAML(text)
 	if err != nil {
-		return nil, fmt.Errorf("parse embedded %s: %w", file, err)
+		return nil, fmt.Errorf("parse embedded %s: %w", name, err)
 	}
 	conf, err := retrieved.AsConf()
 	if err != nil {
-		return nil, fmt.Errorf("parse embedded %s: %w", file, err)
+		return nil, fmt.Errorf("parse embedded %s: %w", name, err)
 	}
 	return conf, nil
 }
 
-// fragmentNames lists what can follow "embedded:", such as "agent/logs".
-func fragmentNames() []string {
+// Names lists what can follow "embedded:", such as "agent/logs".
+func (f Fragments) Names() []string {
+	files, err := fs.Glob(f.Files, "*"+fragmentFile)
+	if err != nil {
+		panic("BUG: list embedded files: " + err.Error())
+	}
 	var names []string
-	for _, program := range []string{"agent", "aggregator"} {
-		entries, err := fragments.ReadDir(program)
-		if err != nil {
-			panic("BUG: embedded folder " + program + ": " + err.Error())
-		}
-		for _, e := range entries {
-			if signal := strings.TrimSuffix(e.Name(), ".yaml"); signal != "base" {
-				names = append(names, program+"/"+signal)
-			}
+	for _, file := range files {
+		if name := strings.TrimSuffix(file, fragmentFile); name != baseFragment {
+			names = append(names, f.Name+"/"+name)
 		}
 	}
 	return names

@@ -9,6 +9,7 @@ import (
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/pprofextension"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/filterprocessor"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/transformprocessor"
+	"github.com/spf13/cobra"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/connector"
 	"go.opentelemetry.io/collector/connector/forwardconnector"
@@ -33,40 +34,43 @@ type Program struct {
 	Description string
 	// Defaults are the configuration URIs used when no --config is given.
 	Defaults []string
+	// Fragments are its embedded configurations.
+	Fragments Fragments
+	// GCPercent is GOGC if the environment does not say: 0 leaves Go's 100.
+	GCPercent int
+	// Commands are sub-commands of its own.
+	Commands []*cobra.Command
 
-	// gcPercent is GOGC if the environment does not say: 0 leaves Go's 100.
-	gcPercent int
-
-	receivers  []receiver.Factory
-	processors []processor.Factory
-	// exporters keep their own account in the ledger.
-	exporters []exporter.Factory
-	// upstream exporters know nothing of the ledger: account.go keeps it for them.
-	upstreamExporters []exporter.Factory
-	extensions        []extension.Factory
-	// connectors pass on what was counted when it entered.
-	connectors []connector.Factory
-	// sources are connectors that make items of their own, such as span
+	Receivers  []receiver.Factory
+	Processors []processor.Factory
+	// Exporters keep their own account in the ledger.
+	Exporters []exporter.Factory
+	// UpstreamExporters know nothing of the ledger: account.go keeps it for them.
+	UpstreamExporters []exporter.Factory
+	Extensions        []extension.Factory
+	// Connectors pass on what was counted when it entered.
+	Connectors []connector.Factory
+	// Sources are connectors that make items of their own, such as span
 	// metrics: the ledger counts these as received.
-	sources []connector.Factory
+	Sources []connector.Factory
 }
 
-// shared returns a program with the components that both have.
-func shared(name, description string) Program {
+// New returns a program with the components that both have.
+func New(name, description string) Program {
 	return Program{
 		Name:        name,
 		Description: description,
-		receivers:   []receiver.Factory{otlpreceiver.NewFactory()},
-		processors: []processor.Factory{
+		Receivers:   []receiver.Factory{otlpreceiver.NewFactory()},
+		Processors: []processor.Factory{
 			memorylimiterprocessor.NewFactory(),
 			filterprocessor.NewFactory(),
 			transformprocessor.NewFactory(),
 		},
-		connectors: []connector.Factory{forwardconnector.NewFactory()},
-		upstreamExporters: []exporter.Factory{
+		Connectors: []connector.Factory{forwardconnector.NewFactory()},
+		UpstreamExporters: []exporter.Factory{
 			debugexporter.NewFactory(),
 		},
-		extensions: []extension.Factory{
+		Extensions: []extension.Factory{
 			healthcheckextension.NewFactory(),
 			pprofextension.NewFactory(),
 			zpagesextension.NewFactory(),
@@ -77,36 +81,36 @@ func shared(name, description string) Program {
 // factories makes the collector's view of the component lists, with the
 // ledger wrapped round what enters and what upstream exporters deliver.
 func (p Program) factories() (otelcol.Factories, error) {
-	receivers, err := otelcol.MakeFactoryMap(p.receivers...)
+	receivers, err := otelcol.MakeFactoryMap(p.Receivers...)
 	if err != nil {
 		return otelcol.Factories{}, fmt.Errorf("list receivers of %s: %w", p.Name, err)
 	}
 	for t, f := range receivers {
 		receivers[t] = newAccountedReceiver(f)
 	}
-	exporters, err := otelcol.MakeFactoryMap(slices.Concat(p.exporters, p.upstreamExporters)...)
+	exporters, err := otelcol.MakeFactoryMap(slices.Concat(p.Exporters, p.UpstreamExporters)...)
 	if err != nil {
 		return otelcol.Factories{}, fmt.Errorf("list exporters of %s: %w", p.Name, err)
 	}
-	upstream, err := otelcol.MakeFactoryMap(p.upstreamExporters...)
+	upstream, err := otelcol.MakeFactoryMap(p.UpstreamExporters...)
 	if err != nil {
 		return otelcol.Factories{}, fmt.Errorf("list upstream exporters of %s: %w", p.Name, err)
 	}
 	for t, f := range upstream {
 		exporters[t] = accountedExporter{f}
 	}
-	processors, err := otelcol.MakeFactoryMap(p.processors...)
+	processors, err := otelcol.MakeFactoryMap(p.Processors...)
 	if err != nil {
 		return otelcol.Factories{}, fmt.Errorf("list processors of %s: %w", p.Name, err)
 	}
-	connectors, err := otelcol.MakeFactoryMap(slices.Concat(p.connectors, p.sources)...)
+	connectors, err := otelcol.MakeFactoryMap(slices.Concat(p.Connectors, p.Sources)...)
 	if err != nil {
 		return otelcol.Factories{}, fmt.Errorf("list connectors of %s: %w", p.Name, err)
 	}
-	for _, f := range p.sources {
+	for _, f := range p.Sources {
 		connectors[f.Type()] = newAccountedSource(f)
 	}
-	extensions, err := otelcol.MakeFactoryMap(p.extensions...)
+	extensions, err := otelcol.MakeFactoryMap(p.Extensions...)
 	if err != nil {
 		return otelcol.Factories{}, fmt.Errorf("list extensions of %s: %w", p.Name, err)
 	}

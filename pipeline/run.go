@@ -38,8 +38,8 @@ var errRun = errors.New("cannot run")
 // name) until ctx ends or a signal stops it, and returns its exit code. Errors
 // are written to stderr.
 func (p Program) Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	if p.gcPercent != 0 && os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(p.gcPercent)
+	if p.GCPercent != 0 && os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(p.GCPercent)
 	}
 	cmd := p.command()
 	cmd.SetArgs(args)
@@ -81,6 +81,7 @@ func (p Program) command() *cobra.Command {
 		}
 		return nil
 	}
+	cmd.AddCommand(p.Commands...)
 	return cmd
 }
 
@@ -92,7 +93,7 @@ func (p Program) settings() otelcol.CollectorSettings {
 			ResolverSettings: confmap.ResolverSettings{
 				URIs: p.Defaults,
 				ProviderFactories: []confmap.ProviderFactory{
-					newFragmentProvider(),
+					newFragmentProvider(p.Fragments),
 					fileprovider.NewFactory(),
 					envprovider.NewFactory(),
 					yamlprovider.NewFactory(),

@@ -1,16 +1,21 @@
-package pipeline
+package pipeline_test
 
 import (
 	"bytes"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/crowsnest-o11y/crowsnest/pipeline"
+	"github.com/crowsnest-o11y/crowsnest/pipeline/agent"
+	"github.com/crowsnest-o11y/crowsnest/pipeline/aggregator"
 )
 
 // run runs a program in this process and returns its exit code and output.
-func run(t *testing.T, p Program, args ...string) (code int, stdout, stderr string) {
+func run(t *testing.T, p pipeline.Program, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	code = p.Run(t.Context(), args, &out, &errs)
@@ -29,15 +34,15 @@ func overlay(t *testing.T, yaml string) string {
 func TestEveryFragmentIsValidAlone(t *testing.T) {
 	t.Setenv("CROWSNEST_DATA_DIR", t.TempDir())
 	t.Setenv("K8S_NODE_NAME", "node-1")
-	for _, name := range fragmentNames() {
+	for _, name := range slices.Concat(agent.Program().Fragments.Names(), aggregator.Program().Fragments.Names()) {
 		if filepath.Base(name) == "mtls" {
 			continue // changes the connection of other fragments; see TestMutualTLSFragments
 		}
-		p := Agent()
+		p := agent.Program()
 		if strings.HasPrefix(name, "aggregator/") {
-			p = Aggregator()
+			p = aggregator.Program()
 		}
-		if code, _, stderr := run(t, p, "validate", "--config", "embedded:"+name); code != ExitOK {
+		if code, _, stderr := run(t, p, "validate", "--config", "embedded:"+name); code != pipeline.ExitOK {
 			t.Errorf("%s: exit code %d: %s", name, code, stderr)
 		}
 	}
@@ -46,8 +51,8 @@ func TestEveryFragmentIsValidAlone(t *testing.T) {
 func TestDefaultsAreValid(t *testing.T) {
 	t.Setenv("CROWSNEST_DATA_DIR", t.TempDir())
 	t.Setenv("K8S_NODE_NAME", "node-1")
-	for _, p := range []Program{Agent(), Aggregator()} {
-		if code, _, stderr := run(t, p, "validate"); code != ExitOK {
+	for _, p := range []pipeline.Program{agent.Program(), aggregator.Program()} {
+		if code, _, stderr := run(t, p, "validate"); code != pipeline.ExitOK {
 			t.Errorf("%s: exit code %d: %s", p.Name, code, stderr)
 		}
 	}
@@ -69,9 +74,9 @@ func TestBadConfigurationIsNamedAndHasItsExitCode(t *testing.T) {
 		"stray argument":                  {[]string{"overlay.yaml"}, "overlay.yaml"},
 		"validate too":                    {[]string{"validate", "--config", "embedded:aggregator/logs", "--config", overlay(t, "exporters: {loki: {endpiont: http://x}}")}, "endpiont"},
 	} {
-		code, _, stderr := run(t, Aggregator(), c.args...)
-		if code != ExitBadConfig || !strings.Contains(stderr, c.want) {
-			t.Errorf("%s: exit code %d, want %d; stderr %q, want it to name %q", name, code, ExitBadConfig, stderr, c.want)
+		code, _, stderr := run(t, aggregator.Program(), c.args...)
+		if code != pipeline.ExitBadConfig || !strings.Contains(stderr, c.want) {
+			t.Errorf("%s: exit code %d, want %d; stderr %q, want it to name %q", name, code, pipeline.ExitBadConfig, stderr, c.want)
 		}
 	}
 }
@@ -84,25 +89,25 @@ func TestFailedStartHasItsExitCode(t *testing.T) {
 	defer taken.Close()
 	t.Setenv("CROWSNEST_HEALTH_ENDPOINT", taken.Addr().String())
 	t.Setenv("CROWSNEST_METRICS_PORT", "0")
-	code, _, stderr := run(t, Aggregator(), "--config", "embedded:aggregator/logs")
-	if code != ExitFailed || !strings.Contains(stderr, taken.Addr().String()) {
-		t.Errorf("exit code %d, want %d; stderr %q, want it to name %s", code, ExitFailed, stderr, taken.Addr())
+	code, _, stderr := run(t, aggregator.Program(), "--config", "embedded:aggregator/logs")
+	if code != pipeline.ExitFailed || !strings.Contains(stderr, taken.Addr().String()) {
+		t.Errorf("exit code %d, want %d; stderr %q, want it to name %s", code, pipeline.ExitFailed, stderr, taken.Addr())
 	}
 }
 
 func TestSetOverridesAFragment(t *testing.T) {
-	code, stdout, stderr := run(t, Aggregator(), "print-config", "--config", "embedded:aggregator/logs",
+	code, stdout, stderr := run(t, aggregator.Program(), "print-config", "--config", "embedded:aggregator/logs",
 		"--set", "exporters.loki.endpoint=http://elsewhere:3100")
-	if code != ExitOK || !strings.Contains(stdout, "http://elsewhere:3100") {
+	if code != pipeline.ExitOK || !strings.Contains(stdout, "http://elsewhere:3100") {
 		t.Errorf("exit code %d; stderr %s; stdout %s", code, stderr, stdout)
 	}
 }
 
 func TestMutualTLSFragments(t *testing.T) {
 	t.Setenv("K8S_NODE_NAME", "node-1")
-	for fragment, p := range map[string]Program{"agent": Agent(), "aggregator": Aggregator()} {
+	for fragment, p := range map[string]pipeline.Program{"agent": agent.Program(), "aggregator": aggregator.Program()} {
 		code, stdout, stderr := run(t, p, "print-config", "--config", "embedded:"+fragment+"/logs", "--config", "embedded:"+fragment+"/mtls")
-		if code != ExitOK || !strings.Contains(stdout, "/etc/crowsnest/tls/ca.crt") {
+		if code != pipeline.ExitOK || !strings.Contains(stdout, "/etc/crowsnest/tls/ca.crt") {
 			t.Errorf("%s: exit code %d; stderr %s; stdout %s", fragment, code, stderr, stdout)
 		}
 	}
@@ -114,12 +119,12 @@ func TestSubcommandsAndVersion(t *testing.T) {
 		want string
 	}{
 		{[]string{"components"}, "containerlogs"},
-		{[]string{"--version"}, Version},
+		{[]string{"--version"}, pipeline.Version},
 		{[]string{"print-config", "--config", "embedded:agent/logs"}, "containerlogs"},
 	} {
 		t.Setenv("K8S_NODE_NAME", "node-1")
-		code, stdout, stderr := run(t, Agent(), c.args...)
-		if code != ExitOK || !strings.Contains(stdout, c.want) {
+		code, stdout, stderr := run(t, agent.Program(), c.args...)
+		if code != pipeline.ExitOK || !strings.Contains(stdout, c.want) {
 			t.Errorf("%v: exit code %d; stdout %q, want %q in it; stderr %q", c.args, code, stdout, c.want, stderr)
 		}
 	}

@@ -40,6 +40,7 @@ func (s strictKeys) Convert(_ context.Context, conf *confmap.Conf) error {
 		checkSection(conf, "processors", s.factories.Processors),
 		checkSection(conf, "exporters", s.factories.Exporters),
 		checkSection(conf, "extensions", s.factories.Extensions),
+		checkSection(conf, "connectors", s.factories.Connectors),
 	)
 }
 

@@ -6,10 +6,10 @@ import (
 	"context"
 	"os"
 
-	"github.com/crowsnest-o11y/crowsnest/pipeline"
+	"github.com/crowsnest-o11y/crowsnest/pipeline/agent"
 )
 
 // SIGINT and SIGTERM are handled by the collector, which drains before it ends.
 func main() {
-	os.Exit(pipeline.Agent().Run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(agent.Program().Run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }

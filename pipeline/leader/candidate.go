@@ -24,8 +24,9 @@ type candidate struct {
 	cfg       *Config
 	telemetry *telemetry
 
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
+	renewed chan time.Time // when requests began that took or renewed the lease
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
 }
 
 func newCandidate(set extension.Settings, cfg *Config) (*candidate, error) {
@@ -33,7 +34,7 @@ func newCandidate(set extension.Settings, cfg *Config) (*candidate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &candidate{office: newOffice(), set: set, cfg: cfg, telemetry: t}, nil
+	return &candidate{office: newOffice(), set: set, cfg: cfg, telemetry: t, renewed: make(chan time.Time)}, nil
 }
 
 // Start begins to run for leader and returns at once.
@@ -96,14 +97,46 @@ func (c *candidate) election(config *rest.Config) (leaderelection.LeaderElection
 
 // run stands for election until ctx ends.
 func (c *candidate) run(ctx context.Context, election leaderelection.LeaderElectionConfig) {
-	ctx = quiet(ctx)
 	for ctx.Err() == nil {
-		elector, err := leaderelection.NewLeaderElector(election)
-		if err != nil { // it was checked
-			c.set.Logger.Error("Election cannot be held; this process never leads", zap.Error(err))
+		c.runOnce(ctx, election)
+	}
+}
+
+// runOnce stands until leadership was won and lost, or ctx ends.
+func (c *candidate) runOnce(ctx context.Context, election leaderelection.LeaderElectionConfig) {
+	ctx, cancel := context.WithCancel(quiet(ctx))
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	elector, err := leaderelection.NewLeaderElector(election)
+	if err != nil { // it was checked
+		c.set.Logger.Error("Election cannot be held; this process never leads", zap.Error(err))
+		<-ctx.Done()
+		return
+	}
+	wg.Go(func() { c.guard(ctx, cancel) })
+	elector.Run(ctx)
+}
+
+// guard ends the term, and then the candidacy, renewDeadline after the begin of
+// the last request that renewed the lease. The elector itself would let the work
+// go on while it retries once more and tries to give the lease back, which can
+// take until after another one leads.
+func (c *candidate) guard(ctx context.Context, cancel context.CancelFunc) {
+	late := time.NewTimer(time.Hour)
+	late.Stop()
+	defer late.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case at := <-c.renewed:
+			late.Reset(time.Until(at.Add(c.cfg.renewDeadline())))
+		case <-late.C:
+			c.stop()
+			cancel()
 			return
 		}
-		elector.Run(ctx)
 	}
 }
 

@@ -8,8 +8,8 @@
 //
 // Guarantees: what ran as leader has ended before the lease is given back, so
 // that with an orderly end the next leader never works beside the last one. A
-// leader that cannot renew ends its work after two thirds of lease_duration and
-// another one begins after the whole of it: both hold as long as the machines'
+// leader that cannot renew is told to end its work after two thirds of
+// lease_duration and another one begins after the whole of it, which holds as long as the machines'
 // clocks run equally fast. An API server that is away stops the work of the
 // leader, and nothing else. Without a lease, or outside a cluster, this process
 // always leads.

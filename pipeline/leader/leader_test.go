@@ -112,7 +112,7 @@ func kubeconfig(t *testing.T, s *apiserver.Server, c *rest.Config) string {
 
 func settings(file, identity string) map[string]any {
 	return map[string]any{"lease": "crowsnest", "namespace": "default", "identity": identity,
-		"lease_duration": "3s", "kubeconfig": file}
+		"lease_duration": "6s", "kubeconfig": file}
 }
 
 // proxy stands between a replica and the API server and can be cut.

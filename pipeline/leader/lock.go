@@ -40,18 +40,32 @@ func (l *watchedLock) Get(ctx context.Context) (*resourcelock.LeaderElectionReco
 
 // Create makes the lease.
 func (l *watchedLock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	began := time.Now()
 	err := l.Interface.Create(ctx, record)
 	if !apierrors.IsAlreadyExists(err) { // another one was faster
 		l.note(ctx, err)
+	}
+	if err == nil && record.HolderIdentity == l.Identity() { // else it was given back
+		select {
+		case l.candidate.renewed <- began:
+		case <-ctx.Done():
+		}
 	}
 	return err
 }
 
 // Update writes the lease.
 func (l *watchedLock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	began := time.Now()
 	err := l.Interface.Update(ctx, record)
 	if !apierrors.IsConflict(err) { // another one was faster
 		l.note(ctx, err)
+	}
+	if err == nil && record.HolderIdentity == l.Identity() { // else it was given back
+		select {
+		case l.candidate.renewed <- began:
+		case <-ctx.Done():
+		}
 	}
 	return err
 }

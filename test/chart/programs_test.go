@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/crowsnest-o11y/crowsnest/pipeline"
+	"github.com/crowsnest-o11y/crowsnest/pipeline/agent"
+	"github.com/crowsnest-o11y/crowsnest/pipeline/aggregator"
 )
 
 // The arguments, variables and YAML that the chart gives the programs are ones
@@ -19,7 +21,7 @@ func TestProgramsAcceptWhatTheChartGivesThem(t *testing.T) {
 	for _, name := range scenarios(t) {
 		objects := decode(t, render(t, name))
 		for component, program := range map[string]pipeline.Program{
-			"agent": pipeline.Agent(), "aggregator": pipeline.Aggregator(),
+			"agent": agent.Program(), "aggregator": aggregator.Program(),
 		} {
 			t.Run(name+"/"+component, func(t *testing.T) {
 				pod := workload(objects, component)
