@@ -23,7 +23,7 @@ type servicePort struct {
 	TargetPort intstr.IntOrString `json:"targetPort"`
 }
 
-type adder func(e *compiledEndpoint, labels map[string]string)
+type adder func(e *compiledEndpoint, p *kubemeta.Pod, labels map[string]string)
 
 // podTargets are those of a PodMonitor: each port that a container declares is
 // a target, a container without ports one too.
@@ -39,7 +39,7 @@ func (c *compiled) podTargets(pods []*kubemeta.Pod, add adder) {
 			}
 			for _, port := range portsOf(p) {
 				if e.wantsPodPort(port) {
-					add(e, c.podLabels(e, p, port))
+					add(e, p, c.podLabels(e, p, port))
 				}
 			}
 		}
@@ -168,14 +168,14 @@ func (c *compiled) endpointTargets(e *compiledEndpoint, s *service, p *kubemeta.
 			continue
 		}
 		port.Number = number
-		add(e, c.serviceLabels(e, s, of.Name, p, port))
+		add(e, p, c.serviceLabels(e, s, of.Name, p, port))
 	}
 	if e.Port != "" {
 		return
 	}
 	for _, port := range p.Ports {
 		if !covered[port.Number] && (e.TargetPort == nil || e.wantsTargetPort(port)) {
-			add(e, c.serviceLabels(e, s, "", p, port))
+			add(e, p, c.serviceLabels(e, s, "", p, port))
 		}
 	}
 }

@@ -170,3 +170,10 @@ func values(lines []string) []string {
 	}
 	return all
 }
+
+// id and stale take a line of flatten apart.
+func id(line string) string { return line[:strings.LastIndexByte(line, '}')+1] }
+
+func stale(line string) bool {
+	return strings.HasPrefix(line[strings.LastIndexByte(line, '}')+1:], " stale ")
+}

@@ -83,14 +83,18 @@ func (j *job) open() error {
 		return fmt.Errorf("make HTTP client: %w", err)
 	}
 	if j.http.FollowRedirects {
-		client.CheckRedirect = func(_ *http.Request, via []*http.Request) error {
-			if len(via) >= maxRedirects {
-				return errors.New("more than 10 redirects")
-			}
-			return nil
-		}
+		client.CheckRedirect = redirect
 	}
 	j.client = client
+	return nil
+}
+
+// redirect follows only to the same host: a pod must not make the agent, which
+// may be on the host's network, ask others in its stead.
+func redirect(to *http.Request, via []*http.Request) error {
+	if len(via) >= maxRedirects || to.URL.Host != via[0].URL.Host {
+		return http.ErrUseLastResponse
+	}
 	return nil
 }
 
@@ -168,6 +172,23 @@ func checkAddress(address string) error {
 		return errors.New("target has no address")
 	case strings.ContainsAny(address, "/?#@ "):
 		return fmt.Errorf("address %q is not of the form host:port", address)
+	}
+	return nil
+}
+
+// checkReach refuses addresses by which relabelling would lead the agent to its
+// own machine instead of to the pod, or to a cloud's metadata service.
+func (t *target) checkReach(pod netip.Addr) error {
+	u, err := url.Parse(t.urls[0])
+	if err != nil {
+		return fmt.Errorf("parse URL: %w", err)
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	if ip = ip.Unmap(); err == nil && ip == pod {
+		return nil
+	}
+	if u.Hostname() == "localhost" || err == nil && (ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsUnspecified()) {
+		return fmt.Errorf("relabelling makes the address %s, which is the agent's own machine", u.Host)
 	}
 	return nil
 }

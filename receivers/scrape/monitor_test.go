@@ -58,8 +58,11 @@ func matched(t testing.TB, m *monitor, services []*service, pods ...*kubemeta.Po
 	if c == nil {
 		return nil, refused
 	}
-	add := func(e *compiledEndpoint, labels map[string]string) {
+	add := func(e *compiledEndpoint, p *kubemeta.Pod, labels map[string]string) {
 		target, err := newTarget(e.job, labels)
+		if target != nil {
+			err = target.checkReach(p.IPs[0])
+		}
 		if err != nil {
 			refused = append(refused, err.Error())
 		} else if target != nil {
@@ -180,6 +183,20 @@ func TestRefusedEndpoints(t *testing.T) {
 		got, refused := matched(t, m, nil, webPod)
 		if len(refused) != 1 || !strings.HasPrefix(refused[0], want) || len(got) != 1 {
 			t.Errorf("%s: %v, %v", spec, refused, got)
+		}
+	}
+}
+
+// Relabelling must not turn the agent on its own machine.
+func TestRelabelledAddresses(t *testing.T) {
+	for address, allowed := range map[string]bool{
+		"10.0.0.7:1": true, "exporter.monitoring:9115": true, "10.0.0.8:80": true,
+		"127.0.0.1:10249": false, "localhost:80": false, "169.254.169.254:80": false, "[::1]:80": false, "0.0.0.0:80": false,
+		"[::ffff:127.0.0.1]:80": false, "a/b": false, "u@h:80": false, "": false,
+	} {
+		m := parse[monitor](t, "metadata: {name: mon, namespace: shop}\nspec:\n  selector: {}\n  podMetricsEndpoints: [{port: http, relabelings: [{targetLabel: __address__, replacement: '"+address+"'}]}]\n")
+		if got, refused := matched(t, m, nil, webPod); (len(got) == 1) != allowed || (len(refused) == 0) != allowed {
+			t.Errorf("%q: %v, %v", address, got, refused)
 		}
 	}
 }

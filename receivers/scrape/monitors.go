@@ -192,8 +192,11 @@ func (m *monitors) targets(pods []*kubemeta.Pod) []*target {
 	services := m.services.all()
 	var found []*target
 	for _, c := range all {
-		add := func(e *compiledEndpoint, labels map[string]string) {
+		add := func(e *compiledEndpoint, p *kubemeta.Pod, labels map[string]string) {
 			t, err := newTarget(e.job, labels)
+			if t != nil {
+				err = t.checkReach(p.IPs[0])
+			}
 			switch {
 			case err != nil:
 				m.receiver.refuse(e.job, "address", err)
