@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -86,6 +87,21 @@ func (r *rig) marks(series string) int {
 	return r.marked[series]
 }
 
+// wholePasses counts the intervals that were sent whole.
+func (r *rig) wholePasses() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.passes
+}
+
+// sum adds a counter's points.
+func sum(m metricdata.Metrics) (total int64) {
+	for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
+		total += p.Value
+	}
+	return total
+}
+
 // setAnswer makes the pipeline answer with an error.
 func (r *rig) setAnswer(answer func(pmetric.Metrics) error) {
 	r.mu.Lock()
@@ -124,6 +140,15 @@ func start(t *testing.T, server *apiserver.Server, config *rest.Config, written 
 
 func startWith(t *testing.T, host component.Host, written map[string]any) *rig {
 	t.Helper()
+	r := createReceiver(t, written)
+	if err := r.Start(t.Context(), host); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func createReceiver(t *testing.T, written map[string]any) *rig {
+	t.Helper()
 	cfg := NewFactory().CreateDefaultConfig()
 	if err := confmap.NewFromStringMap(written).Unmarshal(cfg); err != nil {
 		t.Fatal(err)
@@ -138,9 +163,6 @@ func startWith(t *testing.T, host component.Host, written map[string]any) *rig {
 	set.Logger = zap.New(core)
 	var err error
 	if r.Metrics, err = NewFactory().CreateMetrics(t.Context(), set, cfg, r); err != nil {
-		t.Fatal(err)
-	}
-	if err := r.Start(t.Context(), host); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
