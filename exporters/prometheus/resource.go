@@ -64,8 +64,8 @@ func appendAttribute(to []label, name string, attrs pcommon.Map, attribute strin
 
 func otelJob(attrs pcommon.Map) string {
 	name, ok := attrs.Get("service.name")
-	if !ok {
-		return ""
+	if !ok || name.AsString() == "" {
+		return "" // a namespace alone names no job
 	}
 	if ns, ok := attrs.Get("service.namespace"); ok && ns.AsString() != "" {
 		return labelValue(ns) + "/" + labelValue(name)

@@ -2,6 +2,7 @@ package prometheus
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +61,46 @@ cpu_utilization_ratio{`+shared+`} 0.5 @5
 http_server_requests_total{container="app",http_route="/x",instance="i-1",job="shop/cart",namespace="shop",node="node-1",otel_scope_name="lib",otel_scope_version="0.1",pod="own"} 3 @5
 process_memory_usage_bytes{`+shared+`} 7 @9
 target_info{container="app",instance="i-1",job="shop/cart",k8s_pod_uid="u-1",namespace="shop",node="node-1",pod="cart-1",service_version="1.2"} 1 @9`)
+}
+
+// kube_* describe other objects than the resource: they block its labels.
+func TestEmptyResourceAttributesGiveNoLabel(t *testing.T) {
+	md := pmetric.NewMetrics()
+	ms := resourceMetrics(md, "service.name=kube-state-metrics", "service.instance.id=", "k8s.node.name=", "k8s.pod.name=", "k8s.cluster.name=lab", "url.path=")
+	addGauge(ms, "kube_pod_info", "", 1, 5, "pod=web")
+	exposition(ms, "gauge")
+	ms = resourceMetrics(md, "service.name=", "service.namespace=shop", "service.instance.id=", "k8s.namespace.name=", "x=")
+	addGauge(ms, "g", "", 1, 5)
+	wantSeries(t, translate(md, 0), `
+g{} 1 @5
+kube_pod_info{cluster="lab",job="kube-state-metrics",pod="web"} 1 @5`)
+}
+
+// The labels of a metric follow the one before only as long as they are alike.
+func TestLabelsChangeFromPointToPoint(t *testing.T) {
+	md := pmetric.NewMetrics()
+	for _, node := range []string{"n1", "n2"} {
+		ms := resourceMetrics(md, "service.name=a", "k8s.node.name="+node)
+		addGauge(ms, "g", "", 1, 5, "a=1", "b=2")
+		addGauge(ms, "g", "", 1, 5, "b=3", "a=4")
+		addGauge(ms, "g", "", 1, 5, "a=5", "b=")
+		addGauge(ms, "g", "", 1, 5, "a=6")
+		addGauge(ms, "g", "", 1, 5, "a=7", "node=own")
+		addGauge(ms, "g", "", 1, 5)
+		addHistogram(ms, "h", "", nil, nil, 0, 5, "le=own")
+		addGauge(ms, "g", "", 1, 5, "le=own")
+		addGauge(ms, "g", "", 1, 5, "a.b=1", "a_b=2")
+		addGauge(ms, "g", "", 1, 5, "a.b=1", "a_c=2")
+	}
+	var want []string
+	for _, node := range []string{"n1", "n2"} {
+		at := `job="a",node="` + node + `"`
+		want = append(want, `g{a="1",b="2",`+at+`} 1 @5`, `g{a="4",b="3",`+at+`} 1 @5`, `g{a="5",`+at+`} 1 @5`, `g{a="6",`+at+`} 1 @5`,
+			`g{a="7",job="a",node="own"} 1 @5`, `g{`+at+`} 1 @5`, `g{job="a",le="own",node="`+node+`"} 1 @5`, `g{a_b="1;2",`+at+`} 1 @5`, `g{a_b="1",a_c="2",`+at+`} 1 @5`,
+			`h_bucket{exported_le="own",job="a",le="+Inf",node="`+node+`"} 0 @5`, `h_count{exported_le="own",`+at+`} 0 @5`, `h_sum{exported_le="own",`+at+`} 0 @5`)
+	}
+	slices.Sort(want)
+	wantSeries(t, translate(md, 0), strings.Join(want, "\n"))
 }
 
 func TestNoTargetInfoWithoutAnythingToJoinBy(t *testing.T) {
