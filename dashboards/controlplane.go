@@ -20,7 +20,7 @@ func controlPlane() Dashboard {
 					q(`histogram_quantile(0.01, sum by (le) (rate(apiserver_client_certificate_expiration_seconds_bucket{<cluster>, job="apiserver"}[$__range])))`, "left").needs("clients with certificates")).below(7*24*3600, 24*3600),
 				graph("Requests", "Requests per second by verb.", requests, q(`sum by (verb) (rate(apiserver_request_total{<cluster>, job="apiserver"}[$__rate_interval]))`, "{{verb}}")).stack(),
 				graph("Failures", "Answers 4xx and 5xx by code. 429 is too many requests, 409 a conflict that is tried again.", requests,
-					q(`sum by (code) (rate(apiserver_request_total{<cluster>, job="apiserver", code=~"4..|5.."}[$__rate_interval]))`, "{{code}}")).stack(),
+					q(`sum by (code) (rate(apiserver_request_total{<cluster>, job="apiserver", code=~"4..|5.."}[$__rate_interval]))`, "{{code}}").needs(needFault)).stack(),
 				graph("Latency", "99th percentile by verb; watches and other long requests are left out.", seconds,
 					q(apiLatency("verb", `verb=~"GET|LIST|POST|PUT|PATCH|DELETE"`), "{{verb}}")).fromZero().warn(1),
 				graph("Under way", "Requests that are handled now, by kind.", number,
@@ -58,7 +58,7 @@ func controlPlane() Dashboard {
 				graph("Wait in queues", "99th percentile of the ten slowest queues.", seconds,
 					q(`topk(10, histogram_quantile(0.99, sum by (name, le) (rate(workqueue_queue_duration_seconds_bucket{<cluster>, job="kube-controller-manager"}[$__rate_interval]))))`, "{{name}}").needs(needManager)).fromZero().good("The controller-manager is not scraped"),
 				graph("Refused requests of clients", "Requests of kubelets and control plane that the API server did not answer with 2xx or 3xx.", requests,
-					q(`sum by (job, code) (rate(rest_client_requests_total{<cluster>, code!~"2..|3.."}[$__rate_interval]))`, "{{job}} {{code}}")).fromZero(),
+					q(`sum by (job, code) (rate(rest_client_requests_total{<cluster>, code!~"2..|3.."}[$__rate_interval]))`, "{{job}} {{code}}").needs(needFault)).fromZero(),
 				table("Who leads", "Holders of the control plane's leases.",
 					q(`max by (namespace, lease, lease_holder) (kube_lease_owner{<cluster>, namespace="kube-system"})`, "Lease").in(number),
 					q(`max by (namespace, lease, lease_holder) (time() - kube_lease_renew_time{<cluster>, namespace="kube-system"} + on (cluster, namespace, lease) group_right () 0 * kube_lease_owner{<cluster>, namespace="kube-system"})`, "Renewed before").in(duration).warn(60, 300)).

@@ -2,8 +2,8 @@ package dashboards
 
 import (
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/common"
@@ -136,13 +136,11 @@ func (p Panel) table() (dashboard.Panel, error) {
 	if p.sort != "" {
 		b.SortBy(sortedBy(p.sort))
 	}
-	for column, links := range p.columnLinks() {
-		b.OverrideByName(column, []dashboard.DynamicConfigValue{{Id: "links", Value: links}})
+	links := p.columnLinks()
+	for _, column := range slices.Sorted(maps.Keys(links)) {
+		b.OverrideByName(column, []dashboard.DynamicConfigValue{{Id: "links", Value: links[column]}})
 	}
-	model, err := b.Build()
-	// Links come from a map; the order of overrides must not change by itself.
-	slices.SortStableFunc(model.FieldConfig.Overrides, byMatcher)
-	return model, err
+	return b.Build()
 }
 
 func (p Panel) column(query Query) []dashboard.DynamicConfigValue {
@@ -169,8 +167,4 @@ func (p Panel) columnLinks() map[string][]dataLink {
 
 func sortedBy(column string) []cog.Builder[common.TableSortByFieldState] {
 	return []cog.Builder[common.TableSortByFieldState]{common.NewTableSortByFieldStateBuilder().DisplayName(column).Desc(true)}
-}
-
-func byMatcher(a, b dashboard.DashboardFieldConfigSourceOverrides) int {
-	return strings.Compare(fmt.Sprint(a.Matcher.Options), fmt.Sprint(b.Matcher.Options))
 }

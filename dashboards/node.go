@@ -40,11 +40,11 @@ func node() Dashboard {
 				table("Reserved", "Requests and limits of its pods against what it can give.",
 					q(`sum by (resource) (kube_pod_container_resource_requests{<node>, resource=~"cpu|memory"} <active>) / sum by (resource) (kube_node_status_allocatable{<node>, resource=~"cpu|memory"})`, "Requested").in(ratio).warn(.9, 1),
 					q(`sum by (resource) (kube_pod_container_resource_limits{<node>, resource=~"cpu|memory"} <active>) / sum by (resource) (kube_node_status_allocatable{<node>, resource=~"cpu|memory"})`, "Limits").in(ratio).warn(1, 2).needs(needLimits)).
-					size(12, 6),
-				table("Conditions and taints", "What the node says of itself, and what keeps pods away.",
-					q(`max by (condition, status) (kube_node_status_condition{<node>} == 1)`, "Condition").in(number),
-					q(`max by (key, effect) (kube_node_spec_taint{<node>})`, "Taint").in(number).needs(needTaint)).
-					hide("Value #A", "Value #B").size(12, 6),
+					size(8, 7),
+				table("Conditions", "What the node says of itself.",
+					q(`max by (condition, status) (kube_node_status_condition{<node>} == 1)`, "Condition").in(number)).hide("Value").size(8, 7),
+				table("Taints", "What keeps pods away.",
+					q(`max by (key, effect) (kube_node_spec_taint{<node>})`, "Taint").in(number).needs(needTaint)).hide("Value").good("No taints").size(8, 7),
 			}},
 			{Title: "Disk", Panels: []Panel{
 				table("File systems", "Space and inodes.",
@@ -72,7 +72,7 @@ func node() Dashboard {
 				graph("Connections tracked", "Entries of the kernel's connection table. When it is full, new connections fail.", number,
 					needs(needConntrack, q(`node_nf_conntrack_entries{<host>}`, "entries"), limit(`node_nf_conntrack_entries_limit{<host>}`, "at most"))...).fromZero(),
 				graph("Open files", "File handles in use on the whole node.", number,
-					q(`node_filefd_allocated{<host>}`, "open"), limit(`node_filefd_maximum{<host>} < 1e9`, "at most")).fromZero(),
+					q(`node_filefd_allocated{<host>}`, "open"), limit(`node_filefd_maximum{<host>} < 1e9`, "at most").needs("a node with a bound on open files")).fromZero(),
 			}},
 			{Title: "Kubelet", Panels: []Panel{
 				graph("Look through all pods", "99th percentile of the time that the kubelet takes to list containers. Over a few seconds the node becomes not ready.", seconds,

@@ -2,6 +2,7 @@ package dashboards
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -94,5 +95,31 @@ func TestResolveLeavesNoVariable(t *testing.T) {
 	const want = `rate(a{cluster=~".*", namespace=~"shop", pod=~"web-1", b=".+"}[5m])`
 	if got := query.Resolve(values); got != want {
 		t.Errorf("resolved %s, want %s", got, want)
+	}
+}
+
+// Grafana joins the columns of a table by the labels that they share: columns
+// with other labels make rows of their own.
+func TestColumnsShareTheirLabels(t *testing.T) {
+	known := readVocabulary(t)
+	for _, d := range All() {
+		for _, p := range d.Panels() {
+			if p.Kind != Table || p.Queries[0].Source != Prometheus {
+				continue
+			}
+			var first labelSet
+			for i, query := range p.Queries {
+				expr, err := parser.NewParser(parser.Options{}).ParseExpr(query.Resolve(nil))
+				if err != nil {
+					continue
+				}
+				got := (&reading{known: known}).labels(expr)
+				if i == 0 {
+					first = got
+				} else if !maps.Equal(first, got) {
+					t.Errorf("%s: table %q: column %q is by %v, column %q by %v", d.UID, p.Title, p.Queries[0].Legend, keys(first), query.Legend, keys(got))
+				}
+			}
+		}
 	}
 }

@@ -36,8 +36,8 @@ func self() Dashboard {
 				graph("Spools", "Bytes that wait on nodes.", bytes,
 					q(`sum by (instance, component) (crowsnest_spool_bytes{<self>})`, "{{instance}} {{component}}").needs(needSpool)).fromZero(),
 				graph("Lost log files", "Files that went, and bytes of them, before they were delivered.", number,
-					q(`sum by (instance) (increase(crowsnest_containerlogs_lost_files_total{<self>}[$__rate_interval]))`, "{{instance}} files"),
-					q(`sum by (instance) (increase(crowsnest_containerlogs_lost_bytes_total{<self>}[$__rate_interval]))`, "{{instance}} bytes").in(bytes)).fromZero(),
+					needs("a log file that went before it was read", q(`sum by (instance) (increase(crowsnest_containerlogs_lost_files_total{<self>}[$__rate_interval]))`, "{{instance}} files"),
+						q(`sum by (instance) (increase(crowsnest_containerlogs_lost_bytes_total{<self>}[$__rate_interval]))`, "{{instance}} bytes").in(bytes))...).fromZero().good("Nothing was lost"),
 			}},
 			{Title: "Stores", Panels: []Panel{
 				graph("Requests to Loki", "Pushes by the code of the answer; none: no answer.", requests,

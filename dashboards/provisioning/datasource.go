@@ -69,10 +69,11 @@ func exemplarLinks() map[string]any {
 		"name": "trace_id", "datasourceUid": Jaeger.UID(), "urlDisplayLabel": "Open the trace"}}}
 }
 
-// lineLinks open a line's trace. Structured metadata counts as a label here.
+// lineLinks open a line's trace. Structured metadata counts as a label here; the
+// expression may match anywhere in a label's name.
 func lineLinks() map[string]any {
 	return map[string]any{"derivedFields": []any{map[string]any{
-		"name": "Trace", "matcherType": "label", "matcherRegex": "trace_id",
+		"name": "Trace", "matcherType": "label", "matcherRegex": "^trace_id$",
 		"url": "${__value.raw}", "datasourceUid": Jaeger.UID(), "urlDisplayLabel": "Open the trace"}}}
 }
 
