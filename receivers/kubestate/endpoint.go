@@ -32,7 +32,7 @@ func endpoints() *kind {
 					}
 				},
 			}, {
-				name: "kube_endpoint_ports", help: "Information about the Endpoint ports.",
+				name: "kube_endpoint_ports", help: "(Deprecated since v2.14.0) Information about the Endpoint ports.",
 				labels: []string{"port_name", "port_protocol", "port_number"},
 				write: func(w *writer, e *corev1.Endpoints) {
 					for _, s := range e.Subsets {
