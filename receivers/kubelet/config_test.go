@@ -75,3 +75,27 @@ func TestValidate(t *testing.T) {
 	f(`paths: "metrics" is not a path`, func(c *Config) { c.Paths = []string{"metrics"} })
 	f(`paths: "/metrics" is there twice`, func(c *Config) { c.Paths = []string{"/metrics", "/metrics"} })
 }
+
+// TestDropReplaces has a list in the file replace the default, not add to it.
+func TestDropReplaces(t *testing.T) {
+	for _, list := range [][]any{{}, {"container_*"}} {
+		cfg := defaultConfig()
+		if err := confmap.NewFromStringMap(map[string]any{"drop": list}).Unmarshal(cfg); err != nil {
+			t.Fatal(err)
+		}
+		if len(cfg.Drop) != len(list) {
+			t.Errorf("drop: %v gives %q", list, cfg.Drop)
+		}
+	}
+}
+
+func TestPatternsAreValidated(t *testing.T) {
+	for _, pattern := range []string{"", "a[", `a\`} {
+		cfg := defaultConfig()
+		cfg.Client.Endpoint = "https://node:10250"
+		cfg.Keep = []string{"good_*", pattern}
+		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "keep: ") {
+			t.Errorf("pattern %q gives the error %v", pattern, err)
+		}
+	}
+}

@@ -132,7 +132,7 @@ var read = []struct{ name, kind, labels, absent string }{
 	{"kubelet_certificate_manager_server_ttl_seconds", "gauge", "", "needs serverTLSBootstrap"},
 	{"kubelet_cgroup_manager_duration_seconds", "histogram", "operation_type", ""},
 	{"kubelet_evictions", "counter", "eviction_signal", "needs an eviction"},
-	{"kubelet_node_config_error", "gauge", "", "is gone since Kubernetes 1.24"},
+	{"kubelet_node_config_error", "gauge", "", "is none of this version of Kubernetes"},
 	{"kubelet_node_name", "gauge", "node", ""},
 	{"kubelet_pleg_relist_duration_seconds", "histogram", "", ""},
 	{"kubelet_pleg_relist_interval_seconds", "histogram", "", ""},
@@ -160,7 +160,7 @@ var read = []struct{ name, kind, labels, absent string }{
 	{"rest_client_request_duration_seconds", "histogram", "verb", ""},
 	{"rest_client_requests_total", "counter", "code", ""},
 	{"storage_operation_duration_seconds", "histogram", "operation_name volume_plugin", ""},
-	{"storage_operation_errors_total", "counter", "operation_name volume_plugin", "is gone since Kubernetes 1.21"},
+	{"storage_operation_errors_total", "counter", "operation_name volume_plugin", "is none of this version of Kubernetes"},
 	{"volume_manager_total_volumes", "gauge", "state", ""},
 }
 
