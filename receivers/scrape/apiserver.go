@@ -198,6 +198,10 @@ func (a *apiServers) job() *job {
 	if config.ServerName == "" && !config.Insecure {
 		config.ServerName = "kubernetes.default.svc"
 	}
+	if c := a.receiver.cfg; c.Kubeconfig == "" {
+		config.BearerToken, config.BearerTokenFile = "", c.TokenFile
+		config.CAData, config.CAFile = nil, c.CAFile
+	}
 	j.rest = config
 	j.limits.samples = max(j.limits.samples, apiServerSamples)
 	return j

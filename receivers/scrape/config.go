@@ -50,7 +50,9 @@ type Config struct {
 	ControlPlane bool `mapstructure:"control_plane"`
 	// APIServer: scrape the API servers.
 	APIServer bool `mapstructure:"api_server"`
-	// TokenFile and CAFile are for the control plane and the API servers.
+	// TokenFile is for the control plane and, in a cluster, for the API servers,
+	// and CAFile for these; kube-scheduler's and kube-controller-manager's
+	// certificates are self-signed.
 	TokenFile string `mapstructure:"token_file"`
 	CAFile    string `mapstructure:"ca_file"`
 }

@@ -38,11 +38,8 @@
 // that, such a target has no up and no other series until it answered once.
 // crowsnest_control_plane_scrapable, with its job and instance, is 0 with a reason
 // until then and 1 from then on; of components that are no pods there is none.
-// An alert that a component is down is to fire only where it could be scraped
-// within the last day:
-//
-//	absent(up{job="kube-scheduler"} == 1)
-//	and on() max(max_over_time(crowsnest_control_plane_scrapable{job="kube-scheduler"}[1d])) == 1
+// So an alert that a component is down must look back on up, as that of
+// dashboards/rules do, and not fire on its absence alone.
 //
 // Trust: targets by annotation get no credentials. The agent's token goes only
 // to static pods, which only root on the node can make. No redirect is followed

@@ -62,6 +62,7 @@ type job struct {
 	stays func() bool
 
 	client *http.Client // made by open
+	err    error        // why it could not be
 }
 
 // open makes the client. Nothing is dialled yet.

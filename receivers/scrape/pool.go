@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-
-	"go.uber.org/zap"
 )
 
 // maxTargets bounds the targets of a receiver; each costs a goroutine and a
@@ -54,14 +52,13 @@ func (p *pool) sync(ctx context.Context, wanted []*target) {
 			p.env.telemetry.refuse(t.job.source, "target_limit", 1)
 			continue
 		}
-		if !p.adopt(t, jobs) {
-			continue
-		}
-		if limit := t.job.targetLimit; limit > 0 && perJob[t.job.id] > limit {
-			t.err = &failure{outcomeTargetLimit, fmt.Errorf("monitor has %d targets on this node, its limit is %d", perJob[t.job.id], limit), "raise targetLimit"}
+		own := *t // a scraper may be reading the one of the last time
+		p.adopt(&own, jobs)
+		if limit := own.job.targetLimit; limit > 0 && perJob[own.job.id] > limit {
+			own.err = &failure{outcomeTargetLimit, fmt.Errorf("monitor has %d targets on this node, its limit is %d", perJob[own.job.id], limit), "raise targetLimit"}
 		}
 		keep[t.key] = true
-		p.put(ctx, t)
+		p.put(ctx, &own)
 	}
 	for key, r := range p.targets {
 		if !keep[key] {
@@ -73,22 +70,31 @@ func (p *pool) sync(ctx context.Context, wanted []*target) {
 	p.tell()
 }
 
-// adopt gives the target the job that is open already, or opens its own.
-func (p *pool) adopt(t *target, jobs map[string]*job) bool {
+// adopt gives the target the job that is open already, or opens its own. A job
+// that does not open (a file is missing) makes its targets fail.
+func (p *pool) adopt(t *target, jobs map[string]*job) {
 	j := jobs[t.job.id]
 	if j == nil {
 		if j = p.jobs[t.job.id]; j == nil || j.version != t.job.version || j.client == nil {
-			j = t.job
+			fresh := *t.job
+			j = &fresh
 			if err := j.open(); err != nil {
-				p.env.telemetry.refuse(j.source, outcomeCredentials, 1)
-				p.env.logger.Warn("Targets are not scraped", zap.String("job", j.id), zap.Error(err))
-				j.client = nil
+				j.err = &failure{outcomeCredentials, err, "check that the files are mounted and readable; tried again each minute"}
 			}
 		}
 		jobs[j.id] = j
 	}
-	t.job = j
-	return j.client != nil
+	t.job, t.err = j, j.err
+}
+
+// complete says whether all jobs are open.
+func (p *pool) complete() bool {
+	for _, j := range p.jobs {
+		if j.client == nil {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *pool) put(ctx context.Context, t *target) {

@@ -20,6 +20,9 @@ import (
 // lookInterval is how often the pods are looked through for changes.
 const lookInterval = time.Second
 
+// retryLooks is after how many looks a job that could not be opened is tried again.
+const retryLooks = 60
+
 // scrapeReceiver finds targets and keeps a scraper for each.
 type scrapeReceiver struct {
 	cfg        *Config
@@ -140,8 +143,9 @@ func (r *scrapeReceiver) run(ctx context.Context) {
 	defer ticker.Stop()
 	static := r.staticTargets()
 	var last view
-	for first := true; ; first = false {
-		if now := r.look(); first || !now.equal(last) {
+	for n := 0; ; n++ {
+		again := n%retryLooks == 0 && !p.complete()
+		if now := r.look(); n == 0 || again || !now.equal(last) {
 			p.sync(ctx, slices.Concat(static, r.podTargets(now.pods), r.apis.targets()))
 			last = now
 		}

@@ -296,3 +296,33 @@ func TestOptionalJobs(t *testing.T) {
 		return r.store.live(`__name__="up"`)[`{__name__="up", instance="`+j.Targets[0]+`", job="app", node="node-1"}`] == "0"
 	})
 }
+
+// A job whose files are missing is down, not absent, until they are there.
+func TestMissingFiles(t *testing.T) {
+	s := serve(t, exposition(text, "a 1\n"))
+	j := job1(s)
+	j.TLS.CAFile = filepath.Join(t.TempDir(), "ca.crt")
+	r := newRig(t, func(c *Config) { c.Jobs = []JobConfig{j} })
+	r.failed(t, outcomeCredentials, "ca.crt", "mounted")
+	stopped := stoppedRig(t)
+	p := newPool(stopped.env)
+	static := r.staticTargets()
+	p.sync(t.Context(), static)
+	if p.complete() {
+		t.Error("complete without the file")
+	}
+	write(t, j.TLS.CAFile, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: httptestCertificate(t)})))
+	p.sync(t.Context(), static)
+	if !p.complete() {
+		t.Error("not tried again")
+	}
+	eventually(t, "up", func() bool { return len(stopped.store.live(`__name__="a"`)) == 1 })
+	p.sync(t.Context(), nil)
+	p.stop()
+}
+
+func httptestCertificate(t testing.TB) []byte {
+	s := httptest.NewTLSServer(nil)
+	t.Cleanup(s.Close)
+	return s.Certificate().Raw
+}
