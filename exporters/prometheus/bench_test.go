@@ -3,6 +3,7 @@ package prometheus
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"syscall"
 	"testing"
 	"time"
@@ -129,3 +130,37 @@ func BenchmarkPage(b *testing.B) { benchmarkPage(b, expfmt.TypeTextPlain) }
 func BenchmarkPageOpenMetrics(b *testing.B) { benchmarkPage(b, expfmt.TypeOpenMetrics) }
 
 func BenchmarkPageProtobuf(b *testing.B) { benchmarkPage(b, expfmt.TypeProtoDelim) }
+
+// BenchmarkConsume is all of the exporter's part: from pdata to what the network
+// or the page has.
+func BenchmarkConsume(b *testing.B) {
+	sink := roundTrip(func(r *http.Request) (*http.Response, error) {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			return nil, err
+		}
+		return reply(http.StatusNoContent, writtenSamples, "1"), nil
+	})
+	md := nodePage()
+	for _, protocol := range []string{ProtocolV1, ProtocolV2} {
+		b.Run("remote_write_"+protocol, func(b *testing.B) {
+			e := start(b, remoteTo("http://store.test/api/v1/write", protocol))
+			e.remote = newRemoteWriter(e.cfg.RemoteWrite.Get(), &http.Client{Transport: sink}, e.metricsExporter.tel)
+			m := startMeter(b)
+			for b.Loop() {
+				e.mustConsume(md)
+			}
+			m.perSeries(md.DataPointCount())
+		})
+	}
+	b.Run("scrape", func(b *testing.B) {
+		e := start(b, withPage)
+		m := startMeter(b)
+		for b.Loop() {
+			e.mustConsume(md)
+			if err := (&page{table: e.table}).write(io.Discard, newWriterOf(expfmt.NewFormat(expfmt.TypeProtoDelim))); err != nil {
+				b.Fatal(err)
+			}
+		}
+		m.perSeries(md.DataPointCount())
+	})
+}

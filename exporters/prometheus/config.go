@@ -32,7 +32,7 @@ type Config struct {
 	// RemoteWrite pushes, and decides what ConsumeMetrics answers.
 	RemoteWrite configoptional.Optional[RemoteWriteConfig] `mapstructure:"remote_write"`
 	// ExpireAfter is how long a series without new samples and without a stale
-	// marker is kept.
+	// marker is kept at most; one whose interval is known, for two intervals.
 	ExpireAfter time.Duration `mapstructure:"expire_after"`
 	// MaxBytes bounds the memory of the series table (estimated).
 	MaxBytes int64 `mapstructure:"max_bytes"`

@@ -22,45 +22,80 @@
 // # Remote write
 //
 // ConsumeMetrics returns nil when every sample was answered with 2xx or refused
-// for good; refused data points are isolated by halving the request, counted by
-// reason and logged once per cause. There is no queue. What is worth sending
-// again (network, 429 with Retry-After, 5xx, and also 401, 403, 404, which mean
-// a wrong setting and not wrong data) is sent again until the caller's context
-// ends. Series are spread over shards by hash and each shard has one request in
-// flight, the retried one included, so the samples of a series arrive in order,
-// also when several ConsumeMetrics run at once. A request holds a series at most
-// once: Prometheus takes the same sample again as a no-op, so repeating a
-// request whose answer was lost neither fails nor doubles anything.
+// for good; refused data points are found, counted by reason and logged once per
+// cause. There is no queue. What is worth sending again (network, 429 with
+// Retry-After, 5xx, and also 401, 403, 404, which mean a wrong setting and not
+// wrong data) is sent again until the caller's context ends. Series are spread
+// over shards by hash and each shard has one request in flight, the retried one
+// included, so the samples of a series arrive in order, also when several
+// ConsumeMetrics run at once. A request holds a series at most once: Prometheus
+// takes the same sample again as a no-op, so repeating a request whose answer was
+// lost neither fails nor doubles anything.
+//
+// Of a refused v1 request Prometheus takes nothing, and does not tell what it
+// disliked. Such a request is sent once by v2, of which Prometheus takes the good
+// samples, names the others and tells how many it took: one request more, however
+// many are refused. Where the receiver does not know v2, fewer samples are sent
+// at a time, half after a refusal and twice as many after a success: one request
+// for each refused data point where all are, twenty to thirty for a single one.
 //
 // A data point with NoRecordedValue becomes a stale marker for each of its
-// series. A series that stopped coming without one gets its marker after
-// expire_after, a millisecond after its last sample: one written at the present
-// time would make Prometheus refuse a backlog that a slow agent still holds.
-// Prometheus rightly refuses the marker of a series that goes on through another
-// aggregator; that is not searched for by halving and counts as nothing.
+// series; so do the buckets or quantiles that a histogram or summary has no more,
+// and all of a classic histogram that becomes a native one. A series that stopped
+// coming without one gets its marker when it expires, a millisecond after its
+// last sample: one written at the present time would make Prometheus refuse a
+// backlog that a slow agent still holds. Prometheus rightly refuses the marker of
+// a series that goes on through another aggregator; that is not searched for and
+// counts as nothing.
+//
+// # Expiry
+//
+// A series expires after two of its own intervals without a sample, and after
+// expire_after at the latest, which is also the bound of a series that came only
+// once. Its interval is the longer of the gaps between its samples and between
+// their arrivals, so that the backlog after an outage, which comes quickly, does
+// not look like a short one.
 //
 // # Scrape page
 //
 // The page shows the last value of each series, in text, OpenMetrics (with
-// exemplars) or protobuf (with native histograms). Scrape it with honor_labels:
-// true, for job, instance and namespace are those of the described object.
-// Values carry no timestamps: Prometheus gives its staleness handling only to
-// samples without them, so that a series that leaves the page ends at the next
-// scrape; and agents that push at another interval than Prometheus scrapes would
-// make it see one timestamp twice or not at all. Where the exact time of a
-// sample matters, use remote write. A series leaves the page with its stale
-// marker, or expire_after its last sample. With both outputs, a remote write
-// that is away holds back what would come to the page next; two exporters of
-// this type, one output each, keep them apart.
+// exemplars) or protobuf (with native histograms and the times that counters
+// began), as the client asks, with gzip if it asks for that. It is written from
+// the table a chunk at a time: no more than a buffer is in memory, and data comes
+// in meanwhile. More than eight scrapes at once get 503. Scrape it with
+// honor_labels: true, for job, instance and namespace are those of the described
+// object. Values carry no timestamps: Prometheus gives its staleness handling
+// only to samples without them, so that a series that leaves the page ends at the
+// next scrape; and agents that push at another interval than Prometheus scrapes
+// would make it see one timestamp twice or not at all. Where the exact time of a
+// sample matters, use remote write. With both outputs, a remote write that is
+// away holds back what would come to the page next; two exporters of this type,
+// one output each, keep them apart.
+//
+// A page has one type and help for a name. Where senders tell different ones, the
+// first is shown, the values of all are, and the metric is counted and logged
+// once. Numbers cannot share a page with histograms of the same name; those that
+// come second are dropped by a page alone, counted as type_conflict.
+//
+// # Several aggregators
+//
+// An agent is connected to one aggregator; when it reconnects to another one, the
+// first keeps its series on the page until they expire: two intervals. Prometheus
+// scrapes both, and sees for that time the last old value beside the new ones,
+// which a counter's rate takes for resets. Remote write has no such time, since a
+// sample is sent once with its own timestamp: with more than one aggregator,
+// prefer it.
 //
 // # Cost
 //
 // Every series is kept once, with its last value, for the page and for stale
-// markers: about 1.2 kB for a cAdvisor series, bounded by max_bytes. Beyond the
-// bound, remote write goes on without stale markers for the series that found no
-// place, and a page alone drops them, counted as series_limit. To find refused
-// data points takes about two requests for each: a node's page of 13,000 series
-// that Prometheus refuses whole costs five seconds, one that it takes 60 ms.
+// markers: 230 bytes of heap for a cAdvisor series (label names and values are
+// kept once for all series), bounded by max_bytes. Beyond the bound, remote write
+// goes on without stale markers for the series that found no place, and a page
+// alone drops them, counted as series_limit. A million series are on the page in
+// about a second of one core, 470 MB of text or 15 MB of gzip, with 1 MB of memory.
+// From pdata to the network a series takes about 0.8 µs of a core with v1, 1.1 µs
+// with v2.
 //
 // # Ledger
 //

@@ -256,6 +256,10 @@ func (e *metricsExporter) endLoop() {
 }
 
 func (e *metricsExporter) lostMarkers(points int, err error) {
+	suppressed, ok := e.tel.throttle.pass("lost markers", time.Now())
+	if !ok {
+		return
+	}
 	e.set.Logger.Warn("Stale markers of series that ended were not delivered; Prometheus ends those series by itself, five minutes after their last sample.",
-		zap.Int("points", points), zap.Error(err))
+		zap.Int("points", points), zap.Error(err), zap.Int("suppressed", suppressed))
 }
