@@ -81,6 +81,7 @@ type kind struct {
 	optional               bool
 	identity               []string
 	families               []description
+	words                  words
 	// generate writes the series of an encoded object.
 	generate func(w *writer, data []byte) (meta, error)
 }

@@ -14,10 +14,10 @@ import (
 //	identity = count { text }                   values, in the order of kind.identity
 //	point    = family { text } value            values, in the order of the family's labels
 //	         | family count { text text } value names and values, open families
-//	text     = length bytes
+//	text     = 2*length bytes | 2*word+1        words see words.go
 //	value    = 0 | 1 | 2 number | 3 float64     0, 1, a whole number, anything (8 bytes, little endian)
 //
-// family, count, length and number are unsigned varints.
+// family, count, 2*length, 2*word+1 and number are unsigned varints.
 type state string
 
 // The forms of a value.
@@ -40,14 +40,14 @@ type packer struct {
 var seed = maphash.MakeSeed()
 
 // begin starts a state.
-func (p *packer) begin(identity []string) {
+func (p *packer) begin(k *kind, identity []string) {
 	if p.seen == nil {
 		p.seen = map[uint64]struct{}{}
 	}
 	clear(p.seen)
 	p.buf = binary.AppendUvarint(p.buf[:0], uint64(len(identity)))
-	for _, value := range identity {
-		p.label(value)
+	for i, value := range identity {
+		p.value(&k.words, k.identity[i], value)
 	}
 }
 
@@ -61,9 +61,22 @@ func (p *packer) count(n int) {
 	p.buf = binary.AppendUvarint(p.buf, uint64(n))
 }
 
-func (p *packer) label(text string) {
-	p.count(len(text))
+// text writes a text as it is.
+func (p *packer) text(text string) {
+	p.count(2 * len(text))
 	p.buf = append(p.buf, text...)
+}
+
+// value writes the value of a label, which is a word for labels that many
+// objects share.
+func (p *packer) value(w *words, label, value string) {
+	if shared[label] && value != "" {
+		if n, ok := w.number(value); ok {
+			p.buf = binary.AppendUvarint(p.buf, 2*n+1)
+			return
+		}
+	}
+	p.text(value)
 }
 
 // close ends a point, or undoes it when the state has its series already.
@@ -75,10 +88,10 @@ func (p *packer) close(value float64) {
 		return
 	}
 	p.seen[hash] = struct{}{}
-	p.value(value)
+	p.number(value)
 }
 
-func (p *packer) value(v float64) {
+func (p *packer) number(v float64) {
 	switch {
 	case v == 0 && !math.Signbit(v):
 		p.buf = append(p.buf, valueZero)
@@ -97,6 +110,7 @@ func (p *packer) state() state { return state(p.buf) }
 // unpacker reads a state that a packer of this process wrote, and trusts it.
 type unpacker struct {
 	kind     *kind
+	words    []string
 	identity labels
 	rest     state
 
@@ -109,9 +123,10 @@ type unpacker struct {
 
 // unpack begins to read a state.
 func (s state) unpack(k *kind) unpacker {
+	words := k.words.all()
 	n, rest := s.number()
 	identity, rest := cut(rest, n)
-	return unpacker{kind: k, identity: labels{k.identity, n, identity}, rest: rest}
+	return unpacker{kind: k, words: words, identity: labels{k.identity, words, n, identity}, rest: rest}
 }
 
 // next reads a point, until there is none.
@@ -123,7 +138,7 @@ func (u *unpacker) next() bool {
 	family, rest := u.rest.number()
 	u.family = int(family)
 	f := &u.kind.families[u.family]
-	u.labels = labels{names: f.labels, n: uint64(len(f.labels))}
+	u.labels = labels{names: f.labels, words: u.words, n: uint64(len(f.labels))}
 	texts := u.labels.n
 	if f.open {
 		u.labels.names = nil
@@ -139,6 +154,7 @@ func (u *unpacker) next() bool {
 // labels are names and packed values, or nil and packed names and values.
 type labels struct {
 	names  []string
+	words  []string
 	n      uint64
 	packed state
 }
@@ -151,9 +167,9 @@ func (l labels) each(f func(name, value string)) {
 		if l.names != nil {
 			name = l.names[i]
 		} else {
-			name, l.packed = l.packed.text()
+			name, l.packed = l.packed.text(l.words)
 		}
-		value, l.packed = l.packed.text()
+		value, l.packed = l.packed.text(l.words)
 		if value != "" {
 			f(name, value)
 		}
@@ -164,14 +180,20 @@ func (l labels) each(f func(name, value string)) {
 func cut(s state, n uint64) (texts, rest state) {
 	rest = s
 	for range n {
-		_, rest = rest.text()
+		var head uint64
+		if head, rest = rest.number(); head&1 == 0 {
+			rest = rest[head/2:]
+		}
 	}
 	return s[:len(s)-len(rest)], rest
 }
 
-func (s state) text() (string, state) {
-	n, rest := s.number()
-	return string(rest[:n]), rest[n:]
+func (s state) text(words []string) (string, state) {
+	head, rest := s.number()
+	if head&1 == 1 {
+		return words[head/2], rest
+	}
+	return string(rest[:head/2]), rest[head/2:]
 }
 
 // number reads a varint; binary.Uvarint would need the string copied.

@@ -169,3 +169,29 @@ func TestBatchesAreBounded(t *testing.T) {
 		t.Errorf("%d points", points)
 	}
 }
+
+// TestWordsAreBounded packs more values than words can be, some of them before
+// and after the words are full: an object's series must stay the same.
+func TestWordsAreBounded(t *testing.T) {
+	k := &kind{identity: []string{"uid"}, families: []description{{name: "thing", labels: []string{"node", "image"}}}}
+	s := newStore(k, &budget{max: 1 << 30})
+	object := func(i int) (string, []byte) {
+		var w writer
+		w.begin(k, []string{fmt.Sprint(i)})
+		w.put(1, fmt.Sprintf("node-%d", i), strings.Repeat("x", 100)+fmt.Sprint(i))
+		return fmt.Sprint(i), slices.Clone(w.packer.buf)
+	}
+	for i := range 20_000 {
+		s.put(object(i))
+	}
+	if k.words.bytes > maxWordBytes || len(k.words.all()) == 0 {
+		t.Errorf("%d bytes of words", k.words.bytes)
+	}
+	first := passed(s, true)
+	for i := range 20_000 {
+		s.put(object(i))
+	}
+	if diff := cmp.Diff(first, passed(s, true)); diff != "" {
+		t.Errorf("the same objects, packed again: %s", diff)
+	}
+}

@@ -23,7 +23,7 @@ type writer struct {
 // begin starts an object.
 func (w *writer) begin(k *kind, identity []string) {
 	w.kind = k
-	w.packer.begin(identity)
+	w.packer.begin(k, identity)
 }
 
 // state ends the object and gives its series.
@@ -33,13 +33,13 @@ func (w *writer) state() state { return w.packer.state() }
 // whose labels another one had is left out: the first one stands.
 func (w *writer) put(value float64, labels ...string) {
 	w.packer.open(w.family)
-	for i := range w.kind.families[w.family].labels {
+	for i, label := range w.kind.families[w.family].labels {
 		// A value too few is a mistake in a table of families; it shows as a
 		// missing label in the tests of the kind and costs no more than that.
 		if i < len(labels) {
-			w.packer.label(labels[i])
+			w.packer.value(&w.kind.words, label, labels[i])
 		} else {
-			w.packer.label("")
+			w.packer.text("")
 		}
 	}
 	w.packer.close(value)
@@ -50,8 +50,8 @@ func (w *writer) putNamed(value float64, names, values []string) {
 	w.packer.open(w.family)
 	w.packer.count(len(names))
 	for i, name := range names {
-		w.packer.label(name)
-		w.packer.label(values[i])
+		w.packer.text(name)
+		w.packer.text(values[i])
 	}
 	w.packer.close(value)
 }
