@@ -112,7 +112,7 @@ func defaultConfig() *Config {
 			LabelNameLengthBytes:  1 << 10,
 			LabelValueLengthBytes: 16 << 10,
 		},
-		MaxCacheBytes: 256 << 20,
+		MaxCacheBytes: 128 << 20,
 		MaxPageBytes:  64 << 20,
 		TokenFile:     serviceAccount + "token",
 		CAFile:        serviceAccount + "ca.crt",

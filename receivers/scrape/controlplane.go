@@ -16,7 +16,7 @@ type part struct {
 	values  []string // of the label, one of which its pods bear
 	scheme  string
 	port    uint16
-	trusted bool // gets the token, so must be a static pod: only root on the node makes those
+	trusted bool // gets the token, so must be a static pod
 }
 
 var parts = []part{

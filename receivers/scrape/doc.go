@@ -42,14 +42,15 @@
 // dashboards/rules do, and not fire on its absence alone.
 //
 // Trust: targets by annotation get no credentials. The agent's token goes only
-// to static pods, which only root on the node can make. No redirect is followed
-// to another host, and no relabelling to the agent's own.
+// to pods of kube-system that are static ones; who can make those there has the
+// cluster already. No redirect is followed to another host, and no relabelling
+// to the agent's own.
 //
 // Why not Prometheus' scrape package: parser, relabelling and HTTP client are
 // Prometheus' own here, too, but its loop and manager bring 231 more packages
-// (the SDKs of three clouds), keep a cache of lines beside the state that
-// composing histograms needs, and mark a vanished target only after more than
-// two intervals.
+// (the SDKs of three clouds), keep a cache of lines as large as all that is kept
+// here, composing histograms included, and mark a vanished target only after
+// more than two intervals.
 //
 // Cost: per series about 460 bytes between scrapes, bounded by max_cache_bytes;
 // per page in flight its body, bounded by max_page_bytes; about 0.6 µs of one
