@@ -29,7 +29,7 @@ func (p Panel) draw() (dashboard.Panel, error) {
 		}
 		return sdkstat.NewPanelBuilder().ReduceOptions(lastValue()).GraphMode(common.BigValueGraphModeNone).
 			ColorMode(common.BigValueColorModeValue).TextMode(mode).
-			JustifyMode(common.BigValueJustifyModeCenter).ColorScheme(byThreshold()).Build()
+			JustifyMode(common.BigValueJustifyModeCenter).Orientation(common.VizOrientationAuto).ColorScheme(byThreshold()).Build()
 	case BarGauge:
 		return bargauge.NewPanelBuilder().ReduceOptions(lastValue()).DisplayMode(common.BarGaugeDisplayModeBasic).
 			Orientation(common.VizOrientationHorizontal).ValueMode(common.BarGaugeValueModeText).ColorScheme(p.barColour()).Build()
@@ -109,7 +109,6 @@ func (p Panel) override(query Query) []dashboard.DynamicConfigValue {
 // and hangs links onto the columns that the links are about.
 func (p Panel) table() (dashboard.Panel, error) {
 	b := sdktable.NewPanelBuilder().CellHeight(common.TableCellHeightSm).Filterable(true).ShowHeader(true).
-		Footer(common.NewTableFooterOptionsBuilder().Show(false).Reducer([]string{})).
 		ColorScheme(byThreshold())
 	if p.Queries[0].Source == Prometheus {
 		names, excluded := map[string]string{}, map[string]bool{"Time": true}
@@ -140,7 +139,11 @@ func (p Panel) table() (dashboard.Panel, error) {
 	for _, column := range slices.Sorted(maps.Keys(links)) {
 		b.OverrideByName(column, []dashboard.DynamicConfigValue{{Id: "links", Value: links[column]}})
 	}
-	return b.Build()
+	model, err := b.Build()
+	if options, ok := model.Options.(*sdktable.Options); ok {
+		options.Footer = nil // no longer in Grafana's schema since 12.4
+	}
+	return model, err
 }
 
 func (p Panel) column(query Query) []dashboard.DynamicConfigValue {

@@ -41,6 +41,11 @@ func (d Dashboard) JSON() ([]byte, error) {
 	for i := range model.Links {
 		model.Links[i].Placement = nil // at the top, not in a menu that few open
 	}
+	for i := range model.Templating.List {
+		// The SDK gives every variable what only those of intervals have.
+		v := &model.Templating.List[i]
+		v.Auto, v.AutoMin, v.AutoCount = nil, nil, nil
+	}
 	f := file{Dashboard: model, Annotations: annotationList{List: []annotationModel{builtIn()}}}
 	for _, annotation := range d.Annotations {
 		f.Annotations.List = append(f.Annotations.List, annotation.model())

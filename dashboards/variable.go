@@ -73,9 +73,6 @@ func (v Variable) builder() cog.Builder[dashboard.VariableModel] {
 	b := dashboard.NewQueryVariableBuilder(v.Name).Label(v.Label).Datasource(reference(v.Source)).
 		Query(v.model()).Refresh(dashboard.VariableRefreshOnTimeRangeChanged).
 		Sort(dashboard.VariableSortAlphabeticalCaseInsensitiveAsc).Multi(v.all != "").IncludeAll(v.all != "")
-	if v.Source == Prometheus {
-		b.Definition(v.Query)
-	}
 	if v.all != "" {
 		b.AllValue(v.all).Current(option())
 	}
