@@ -1,5 +1,7 @@
 package provisioning
 
+import "fmt"
+
 // Store is a kind of store, by the name that the chart gives it.
 type Store string
 
@@ -61,27 +63,37 @@ const (
 	scrapeInterval = "30s"
 	// maxLines is how many log lines a search in Explore shows.
 	maxLines = 1000
+
+	// exemplarLabel holds an exemplar's trace id.
+	exemplarLabel = "trace_id"
+	// lineLabel matches the label or structured metadata with a line's trace id;
+	// Grafana looks for it anywhere in the name.
+	lineLabel = "^trace_id$"
 )
 
 // exemplarLinks open an exemplar's trace.
 func exemplarLinks() map[string]any {
 	return map[string]any{"exemplarTraceIdDestinations": []any{map[string]any{
-		"name": "trace_id", "datasourceUid": Jaeger.UID(), "urlDisplayLabel": "Open the trace"}}}
+		"name": exemplarLabel, "datasourceUid": Jaeger.UID(), "urlDisplayLabel": "Open the trace"}}}
 }
 
-// lineLinks open a line's trace. Structured metadata counts as a label here; the
-// expression may match anywhere in a label's name.
+// lineLinks open a line's trace. Structured metadata counts as a label here.
 func lineLinks() map[string]any {
 	return map[string]any{"derivedFields": []any{map[string]any{
-		"name": "Trace", "matcherType": "label", "matcherRegex": "^trace_id$",
+		"name": "Trace", "matcherType": "label", "matcherRegex": lineLabel,
 		"url": "${__value.raw}", "datasourceUid": Jaeger.UID(), "urlDisplayLabel": "Open the trace"}}}
 }
 
-// identity maps a span's resource attributes to labels that Loki and Prometheus
-// share.
-func identity() []any {
-	tag := func(key, label string) map[string]any { return map[string]any{"key": key, "value": label} }
-	return []any{tag("k8s.cluster.name", "cluster"), tag("k8s.namespace.name", "namespace"), tag("k8s.pod.name", "pod")}
+// tag maps a span's attribute to a label.
+type tag struct {
+	Key   string `json:"key" yaml:"key"`
+	Value string `json:"value" yaml:"value"`
+}
+
+// identityTags are the resource attributes of which Loki and Prometheus have
+// labels.
+var identityTags = []tag{
+	{"k8s.cluster.name", "cluster"}, {"k8s.namespace.name", "namespace"}, {"k8s.pod.name", "pod"},
 }
 
 // SpanLinesQuery finds a span's lines: of its pod, with its trace id or without
@@ -89,15 +101,16 @@ func identity() []any {
 const SpanLinesQuery = `{${__tags}} | trace_id=~"0*${__span.traceId}|"`
 
 func spanLines() map[string]any {
+	around := fmt.Sprintf("%.0fm", SpanLinesAround.Minutes())
 	return map[string]any{"tracesToLogsV2": map[string]any{
-		"datasourceUid": Loki.UID(), "spanStartTimeShift": "-1m", "spanEndTimeShift": "1m",
-		"tags": identity(), "customQuery": true, "query": SpanLinesQuery}}
+		"datasourceUid": Loki.UID(), "spanStartTimeShift": "-" + around, "spanEndTimeShift": around,
+		"tags": identityTags, "customQuery": true, "query": SpanLinesQuery}}
 }
 
 func spanMetrics() map[string]any {
 	query := func(name, text string) map[string]any { return map[string]any{"name": name, "query": text} }
 	return map[string]any{"tracesToMetrics": map[string]any{
-		"datasourceUid": Prometheus.UID(), "spanStartTimeShift": "-15m", "spanEndTimeShift": "15m", "tags": identity(),
+		"datasourceUid": Prometheus.UID(), "spanStartTimeShift": "-15m", "spanEndTimeShift": "15m", "tags": identityTags,
 		"queries": []any{
 			query("Requests of the operation", `sum by (service_name, status_code) (rate(traces_span_metrics_calls_total{span_name="${__span.name}"}[5m]))`),
 			query("Latency of the operation", `histogram_quantile(0.95, sum by (service_name, le) (rate(traces_span_metrics_duration_milliseconds_bucket{span_name="${__span.name}"}[5m])))`),

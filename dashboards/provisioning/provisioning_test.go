@@ -137,3 +137,19 @@ func TestMetricQueriesParse(t *testing.T) {
 		}
 	}
 }
+
+func TestTraceIDsAreFound(t *testing.T) {
+	const id = "00ab34567890abcdef1234567890abcd"
+	if got, ok := LineTrace(map[string]string{"parent_trace_id": "other", "trace_id": id, "trace_id_format": "hex"}); !ok || got != id {
+		t.Errorf("line leads to %q, %v", got, ok)
+	}
+	if _, ok := LineTrace(map[string]string{"pod": "web"}); ok {
+		t.Error("line without a trace leads to one")
+	}
+	if got, ok := ExemplarTrace(map[string]string{"trace_id": id}); !ok || got != id {
+		t.Errorf("exemplar leads to %q, %v", got, ok)
+	}
+	if _, ok := SpanLines(map[string]string{"http.route": "/"}, id); ok {
+		t.Error("a span of no pod leads to lines")
+	}
+}

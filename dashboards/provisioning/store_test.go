@@ -20,7 +20,10 @@ func TestSpanLinesQuery(t *testing.T) {
 	push(t, loki, "web-0", map[string]string{"of the trace": id, "of another": strings.Repeat("c", 32), "of none": ""})
 	push(t, loki, "web-1", map[string]string{"of another pod": ""})
 	for _, trace := range []string{id, strings.TrimLeft(id, "0")} {
-		query := strings.NewReplacer("${__tags}", `namespace="shop", pod="web-0"`, "${__span.traceId}", trace).Replace(SpanLinesQuery)
+		query, ok := SpanLines(map[string]string{"k8s.namespace.name": "shop", "k8s.pod.name": "web-0", "http.route": "/"}, trace)
+		if !ok {
+			t.Fatal("no query")
+		}
 		entries, err := loki.Query(t.Context(), query, time.Now().Add(-time.Minute), time.Now().Add(time.Minute), 10)
 		if err != nil {
 			t.Fatal(err)
