@@ -24,6 +24,10 @@ const (
 	// patience is how many lists in a row must lack a container that ran before
 	// it counts as ended unseen: the event that tells may be under way.
 	patience = 2
+	// maxPending bounds the containers that were created and may fail to start.
+	maxPending = 1000
+	// pendingLimit is how long a start may take. The list has what takes longer.
+	pendingLimit = 2 * time.Minute
 )
 
 // reasonRefused is for points that the pipeline did not take.
@@ -46,6 +50,15 @@ type counter struct {
 	// fresh: no list was read since Crowsnest came to the node; what that list
 	// has ended before anybody counted.
 	fresh bool
+	// pending are containers that were created: of a start that fails there is
+	// no event.
+	pending map[string]*pending
+}
+
+type pending struct {
+	who    identity
+	since  time.Time
+	missed int // questions in a row to which the runtime did not know it
 }
 
 // open takes over what earlier runs counted. State that cannot be used costs
@@ -80,6 +93,9 @@ func (c *counter) run(ctx context.Context, events <-chan event) {
 			c.take(ctx, e)
 		case <-kills.C:
 			c.readKills()
+			if len(events) == 0 { // else there may be news of those
+				c.checkPending(ctx)
+			}
 		case <-samples.C:
 			c.reconcile(ctx)
 			c.readKills()
@@ -95,6 +111,9 @@ func (c *counter) drain(events <-chan event) {
 		case e := <-events:
 			if e.record.Kind != "" {
 				c.learn(e.record, "event")
+			}
+			for _, r := range e.unstarted {
+				c.learn(r, "event")
 			}
 		default:
 			return
@@ -133,7 +152,14 @@ func (c *counter) complain(operation, message string, err error) {
 
 // take counts what an event tells.
 func (c *counter) take(ctx context.Context, e event) {
+	for _, r := range e.unstarted {
+		c.learn(r, "event")
+	}
+	delete(c.pending, e.id)
 	known := c.tally.Containers[e.id]
+	if e.created && known == nil && len(c.pending) < maxPending {
+		c.pending[e.id] = &pending{who: e.who, since: time.Now()}
+	}
 	if e.stopped && e.record.Kind != kindExited && (known == nil || !known.Exited) {
 		e.record = c.inquire(ctx, e)
 	}
@@ -156,11 +182,35 @@ func (c *counter) inquire(ctx context.Context, e event) record {
 	case s != nil:
 		return recordOf(s, time.Now())
 	}
-	r := record{Kind: kindExited, ID: e.id, identity: e.pod, At: time.Now().UnixMilli(), Reason: reasonUnknown, ExitCode: exitCodeUnknown}
-	if c.tally.Containers[e.id] == nil && e.pod == (identity{}) {
+	r := record{Kind: kindExited, ID: e.id, identity: e.who, At: time.Now().UnixMilli(), Reason: reasonUnknown, ExitCode: exitCodeUnknown}
+	if c.tally.Containers[e.id] == nil && e.who == (identity{}) {
 		return record{} // nobody's: it may have been a pod's own
 	}
 	return r.bounded()
+}
+
+// checkPending asks for the containers that were created and not started.
+func (c *counter) checkPending(ctx context.Context) {
+	for id, p := range c.pending {
+		s, err := c.runtime.status(ctx, id)
+		if err != nil {
+			return // the list will complain
+		}
+		r := recordOf(s, time.Now())
+		if s == nil {
+			p.missed++
+		}
+		if p.missed == patience {
+			// It was removed at once, so its start failed.
+			r = record{Kind: kindExited, ID: id, identity: p.who, At: time.Now().UnixMilli(), Reason: reasonUnknown, ExitCode: exitCodeUnknown}.bounded()
+		}
+		if r.Kind != "" {
+			c.learn(r, "status")
+		}
+		if r.Kind != "" || time.Since(p.since) > pendingLimit {
+			delete(c.pending, id)
+		}
+	}
 }
 
 // learn notes that a container runs or ended.

@@ -18,7 +18,9 @@
 // # Sources
 //
 //   - The CRI socket's stream of container events, which brings the status of
-//     a container that ends, however short it was.
+//     a container that ends, however short it was. Of a start that fails it says
+//     nothing, so containers that were created are asked for until they run, and
+//     those of the same pod in every event are looked at.
 //   - The CRI list of containers, read each collection_interval: ended containers
 //     stay in it until the kubelet removes them (a minute or more). It makes up
 //     for what the stream missed: while the agent was away, while the stream was

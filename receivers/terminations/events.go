@@ -26,8 +26,12 @@ type event struct {
 	opened  bool     // not an event: the stream is open
 	record  record   // of kind run or exit; its Kind is "" if the status was missing
 	id      string   // of the container
-	pod     identity // without the container
+	who     identity // without the container if the status was missing
+	created bool
 	stopped bool
+	// unstarted are the ends of containers of the pod that could not be started,
+	// for which there are no events.
+	unstarted []record
 }
 
 // stream passes on events until ctx ends. What happens while there is no stream
@@ -85,10 +89,12 @@ func eventOf(m *cri.ContainerEventResponse, now time.Time) (e event, ok bool) {
 	if id == "" || id == sandbox.GetId() {
 		return event{}, false // the pod's own, not a container's
 	}
-	e = event{id: id, pod: identity{
+	e = event{id: id, who: identity{
 		Namespace: sandbox.GetMetadata().GetNamespace(), Pod: sandbox.GetMetadata().GetName(), UID: sandbox.GetMetadata().GetUid(),
 	}}
 	switch m.GetContainerEventType() {
+	case cri.ContainerEventType_CONTAINER_CREATED_EVENT:
+		e.created = true
 	case cri.ContainerEventType_CONTAINER_STARTED_EVENT:
 	case cri.ContainerEventType_CONTAINER_STOPPED_EVENT:
 		e.stopped = true
@@ -96,17 +102,25 @@ func eventOf(m *cri.ContainerEventResponse, now time.Time) (e event, ok bool) {
 		return event{}, false
 	}
 	for _, s := range m.GetContainersStatuses() {
-		if s.GetId() == id {
+		r, ended := exitOf(s, now)
+		switch {
+		case s.GetId() == id:
 			e.record = recordOf(s, now)
+			e.who = identityOf(s.GetLabels(), s.GetMetadata())
+		case ended && s.GetStartedAt() == 0:
+			e.unstarted = append(e.unstarted, r)
 		}
 	}
 	return e, true
 }
 
-// recordOf says that a container ended or runs.
+// recordOf says that a container ended or runs; its Kind is "" if neither.
 func recordOf(s *cri.ContainerStatus, now time.Time) record {
 	if r, ok := exitOf(s, now); ok {
 		return r
+	}
+	if s.GetState() != cri.ContainerState_CONTAINER_RUNNING {
+		return record{}
 	}
 	return record{
 		Kind: kindRunning, ID: s.GetId(), identity: identityOf(s.GetLabels(), s.GetMetadata()), At: now.UnixMilli(),

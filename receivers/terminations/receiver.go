@@ -34,6 +34,7 @@ func newReceiver(cfg *Config, set receiver.Settings, next consumer.Metrics) (*te
 		logger: set.Logger, complaints: newComplaints(set.Logger),
 		tally:   newTally(cfg.MaxSeries, maxContainers),
 		journal: &journal{directory: cfg.Directory},
+		pending: map[string]*pending{},
 	}}, nil
 }
 

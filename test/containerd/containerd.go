@@ -302,6 +302,23 @@ func fnv(s string) (hash uint64) {
 // Run starts a container with a guest; attempt tells apart those of one name.
 // A limit of 0 bytes is none.
 func (p *Pod) Run(ctx context.Context, name string, attempt uint32, limit int64, args ...string) (id string, err error) {
+	id, err = p.Create(ctx, name, attempt, limit, append([]string{"/guest"}, args...)...)
+	if err != nil {
+		return "", err
+	}
+	return id, p.c.Start(ctx, id)
+}
+
+// Start starts a container that was created.
+func (c *Containerd) Start(ctx context.Context, id string) error {
+	if _, err := c.Client.StartContainer(ctx, &cri.StartContainerRequest{ContainerId: id}); err != nil {
+		return fmt.Errorf("start container %s: %w", id, err)
+	}
+	return nil
+}
+
+// Create creates a container with this command of the guest's image.
+func (p *Pod) Create(ctx context.Context, name string, attempt uint32, limit int64, command ...string) (id string, err error) {
 	resources := &cri.LinuxContainerResources{}
 	if limit > 0 {
 		resources.MemoryLimitInBytes = limit
@@ -311,7 +328,7 @@ func (p *Pod) Run(ctx context.Context, name string, attempt uint32, limit int64,
 		Config: &cri.ContainerConfig{
 			Metadata: &cri.ContainerMetadata{Name: name, Attempt: attempt},
 			Image:    &cri.ImageSpec{Image: guestImage, UserSpecifiedImage: guestImage},
-			Args:     args,
+			Command:  command,
 			Labels: map[string]string{
 				"io.kubernetes.pod.name": p.Name, "io.kubernetes.pod.namespace": p.Namespace,
 				"io.kubernetes.pod.uid": p.UID, "io.kubernetes.container.name": name,
@@ -329,11 +346,7 @@ func (p *Pod) Run(ctx context.Context, name string, attempt uint32, limit int64,
 	if err != nil {
 		return "", fmt.Errorf("create container %s: %w", name, err)
 	}
-	id = created.GetContainerId()
-	if _, err := p.c.Client.StartContainer(ctx, &cri.StartContainerRequest{ContainerId: id}); err != nil {
-		return id, fmt.Errorf("start container %s: %w", name, err)
-	}
-	return id, nil
+	return created.GetContainerId(), nil
 }
 
 // Wait waits until a container ended.
