@@ -19,6 +19,7 @@ type subject struct {
 	id        string
 	namespace string
 	pod       string
+	name      string // "" of a pod's own CPU and memory
 	container string // "" of a pod
 	image     string // likewise
 }
@@ -27,7 +28,7 @@ type subject struct {
 // its stats from CRI: not the path of the cgroup, which CRI does not tell.
 func (c *converter) labels(s subject, more ...label) []label {
 	c.buffer = append(c.buffer[:0],
-		label{"container", s.container}, label{"id", s.id}, label{"image", s.image}, label{"name", s.id},
+		label{"container", s.container}, label{"id", s.id}, label{"image", s.image}, label{"name", s.name},
 		label{"namespace", s.namespace}, label{"pod", s.pod})
 	c.buffer = append(c.buffer, more...)
 	return c.buffer
@@ -71,7 +72,7 @@ func (c *converter) containerSubject(a *cri.ContainerAttributes) (subject, bool)
 	image, running := c.images[a.GetId()]
 	labels := a.GetLabels()
 	s := subject{
-		id: a.GetId(), image: image,
+		id: a.GetId(), name: a.GetId(), image: image,
 		namespace: labels["io.kubernetes.pod.namespace"],
 		pod:       labels["io.kubernetes.pod.name"],
 		container: labels["io.kubernetes.container.name"],
@@ -148,10 +149,11 @@ func (c *converter) pod(stats *cri.PodSandboxStats) {
 	c.cpu(s, linux.GetCpu())
 	c.memory(s, linux.GetMemory())
 	c.pressures(s, linux.GetCpu(), linux.GetMemory(), linux.GetIo())
-	c.network(s, linux.GetNetwork())
 	process := linux.GetProcess()
 	c.value(s, "container_processes", "Number of processes running inside the container.", gauge,
 		process.GetTimestamp(), positive(process.GetProcessCount()))
+	s.name = s.id // the network is that of the pod's sandbox, a container to cAdvisor
+	c.network(s, linux.GetNetwork())
 	for _, container := range linux.GetContainers() {
 		c.container(container)
 	}

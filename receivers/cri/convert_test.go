@@ -183,8 +183,8 @@ func TestValues(t *testing.T) {
 			t.Errorf("missing %s", want)
 		}
 	}
-	// A pod's own: no container, no image.
-	pod := find(lines, `container_memory_working_set_bytes{id="8bb9a19e7ea8fd57e8504b3022a564f57a7456fa794952d48e75204a6ff8895c",`)
+	// A pod's own: no container, no image, no name.
+	pod := find(lines, `container_memory_working_set_bytes{id="8bb9a19e7ea8fd57e8504b3022a564f57a7456fa794952d48e75204a6ff8895c",namespace=`)
 	if len(pod) != 1 || !strings.Contains(pod[0], `namespace="shop",pod="hungry-cc77d5544-nc4nm"} gauge 1.175552e+06`) {
 		t.Errorf("memory of a pod: %q", pod)
 	}

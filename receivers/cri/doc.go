@@ -16,15 +16,15 @@
 // The labels are cAdvisor's (container, id, image, name, namespace, pod; cpu,
 // device, interface, failure_type, scope), with id the container's, as the
 // kubelet has it with the feature PodAndContainerStatsFromCRI: CRI does not tell
-// the path of a cgroup.
+// the path of a cgroup. As with cAdvisor, a pod's own CPU and memory have neither
+// container, image nor name, so that filters on these tell them from containers'.
 //
 //   - ListPodSandboxMetrics (containerd 2.2, CRI-O 1.26 and later) tells most:
 //     CPU, CFS throttling, memory, network, file system, processes, spec. It is
 //     passed on by name.
 //   - ListPodSandboxStats, else ListContainerStats, has CPU time in nanoseconds,
 //     where containerd's metrics have whole seconds, so container_cpu_usage_seconds_total
-//     is taken from here; as are pods' own CPU and memory (without label
-//     container), pressure stall times (cgroup v2), and all that a runtime
+//     is taken from here; as are pods' own CPU and memory, pressure stall times (cgroup v2), and all that a runtime
 //     without metrics has: CPU, working set, usage, RSS, page faults, swap, bytes
 //     and errors of network interfaces, used bytes of the writable layer.
 //   - ListContainers has container_creation_time_seconds and the image.
@@ -36,7 +36,7 @@
 // Beside these go "up", "scrape_duration_seconds", "scrape_samples_scraped".
 // cAdvisor has more: machine_*, container_fs_reads_*/writes_* per device (unless
 // the runtime tells), and the cgroups above pods. User, system and throttled
-// seconds are whole seconds with containerd. On cgroup v1 containerd says memory
+// seconds are whole seconds with containerd, and container_processes counts threads. On cgroup v1 containerd says memory
 // and swap for container_memory_swap; the memory is subtracted.
 //
 // # Guarantees
