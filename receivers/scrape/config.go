@@ -14,7 +14,8 @@ import (
 // Config is the user's part of the receiver.
 type Config struct {
 	// Interval is the time between two scrapes of one target, and Timeout
-	// bounds one. A job or monitor may have its own.
+	// bounds one; 0, the default, is 10 s, or the interval if that is less. A job
+	// or monitor may have its own.
 	Interval time.Duration `mapstructure:"interval"`
 	Timeout  time.Duration `mapstructure:"timeout"`
 
@@ -104,7 +105,6 @@ const serviceAccount = "/var/run/secrets/kubernetes.io/serviceaccount/"
 func defaultConfig() *Config {
 	return &Config{
 		Interval: 30 * time.Second,
-		Timeout:  10 * time.Second,
 		Limits: LimitsConfig{
 			BodyBytes:             32 << 20,
 			Samples:               50_000,
@@ -121,7 +121,7 @@ func defaultConfig() *Config {
 
 // Validate names each key that cannot be worked with, its value and the bound.
 func (c *Config) Validate() error {
-	errs := []error{validateTimes("", c.Interval, c.Timeout), c.Limits.validate("limits")}
+	errs := []error{validateTimes("", c.Interval, c.timeout()), c.Limits.validate("limits")}
 	if c.MaxCacheBytes < 1<<20 {
 		errs = append(errs, fmt.Errorf("max_cache_bytes: %d is under the least of 1048576", c.MaxCacheBytes))
 	}
@@ -145,6 +145,13 @@ func (c *Config) Validate() error {
 		names[c.Jobs[i].Name] = true
 	}
 	return errors.Join(errs...)
+}
+
+func (c *Config) timeout() time.Duration {
+	if c.Timeout == 0 {
+		return min(10*time.Second, c.Interval)
+	}
+	return c.Timeout
 }
 
 func validateTimes(where string, interval, timeout time.Duration) error {
@@ -227,7 +234,7 @@ func (j *JobConfig) interval(c *Config) time.Duration {
 
 func (j *JobConfig) timeout(c *Config) time.Duration {
 	if j.Timeout == 0 {
-		return min(c.Timeout, j.interval(c))
+		return min(c.timeout(), j.interval(c))
 	}
 	return j.Timeout
 }

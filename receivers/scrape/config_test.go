@@ -36,6 +36,7 @@ func TestConfigurations(t *testing.T) {
 		{job(nil), ""},
 		{job(map[string]any{"token_file": "/t", "scheme": "http"}), ""}, // it does not leave the machine
 		{map[string]any{"pods": "kubepods", "annotations": true, "monitors": true, "control_plane": true, "api_server": true, "leader": "leader"}, ""},
+		{map[string]any{"interval": "1s"}, ""},
 		{map[string]any{"interval": "50ms"}, "interval: 50ms is not between 100ms and 24h"},
 		{map[string]any{"timeout": "31s"}, "timeout: 31s is not between 0 and interval (30s)"},
 		{map[string]any{"limits": map[string]any{"samples": -1}}, "limits.samples: -1"},

@@ -62,7 +62,7 @@ func (r *scrapeReceiver) job(id, source string) *job {
 	j := &job{
 		id: id, source: source,
 		scheme: "http", path: "/metrics",
-		interval: r.cfg.Interval, timeout: r.cfg.Timeout,
+		interval: r.cfg.Interval, timeout: r.cfg.timeout(),
 		honorTimestamps: true,
 		native:          r.cfg.NativeHistograms,
 		http:            promconfig.HTTPClientConfig{EnableHTTP2: true},
