@@ -44,7 +44,34 @@
 // Values from maps are written in an order of their own, sorted, so that an
 // object that did not change has the same packed state.
 //
-// TestEqualsKubeStateMetrics makes the objects in testdata/objects (one file per
-// kind, with status) on a real API server and compares all series with those
-// of kube-state-metrics itself.
+// test/kubestate makes objects of every kind on a real API server and compares
+// all series with those of kube-state-metrics itself.
+//
+// # Guarantees
+//
+//   - A series that ends (its object is deleted, its state is another one) gets
+//     one point flagged NoRecordedValue, repeated with each interval until the
+//     pipeline took it. What nobody took is not marked.
+//   - Two scopes share a cluster: the agents' receivers (scope node) tell of their
+//     nodes' pods, the leader's (scope cluster) of all else. A pod that is
+//     scheduled goes over: the leader marks what it told, the agent goes on with
+//     the same series, so that for less than an interval there may be none.
+//   - Who leads next, or comes back after a restart, goes on with the same
+//     series and sends as soon as its lists are read. What was deleted in
+//     between nobody marks: Prometheus forgets it after five minutes.
+//   - While the API server is away, the last known state is told, as
+//     kube-state-metrics does; errors are counted by resource and reason, and in
+//     kube_state_metrics_list_total and _watch_total, which its alerts read.
+//   - Sizes are bounded: an object by 8 MiB, what is kept of all by max_bytes,
+//     a batch by 8,192 points and one object's. A pipeline that does not take
+//     anything costs intervals, never memory.
+//   - Points that the pipeline refused are gone; they are counted as received
+//     and dropped with reason "refused". The next interval tells the state anew.
+//   - The values of secrets are never asked for.
+//
+// # Cost
+//
+// A usual pod (two containers, 56 series) takes 549 bytes, or about 0.8 KiB with
+// its place in the store. 10,000 pods take 28 MiB of memory beyond the 30 MiB of an idle process
+// and under one percent of a core at an interval of 30 s (bench/kubestate).
 package kubestate

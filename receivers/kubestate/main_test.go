@@ -2,9 +2,13 @@ package kubestate
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
@@ -17,9 +21,6 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
-	"k8s.io/client-go/rest"
-
-	"github.com/crowsnest-o11y/crowsnest/test/apiserver"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -127,17 +128,6 @@ func eachPoint(md pmetric.Metrics, f func(pmetric.Metric, pmetric.NumberDataPoin
 	}
 }
 
-// start runs a receiver as who config is, until the test ends or stop is called.
-func start(t *testing.T, server *apiserver.Server, config *rest.Config, written map[string]any) *rig {
-	t.Helper()
-	kubeconfig, err := server.Kubeconfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	written["kubeconfig"] = kubeconfig
-	return startWith(t, componenttest.NewNopHost(), written)
-}
-
 func startWith(t *testing.T, host component.Host, written map[string]any) *rig {
 	t.Helper()
 	r := createReceiver(t, written)
@@ -181,4 +171,38 @@ func createReceiver(t *testing.T, written map[string]any) *rig {
 		}
 	})
 	return r
+}
+
+// sample is a series' value and what is told of its family.
+type sample struct {
+	Value      float64
+	Help, Type string
+}
+
+func seriesName(name string, labels map[string]string) string {
+	var b strings.Builder
+	b.WriteString(name + "{")
+	for _, label := range slices.Sorted(maps.Keys(labels)) {
+		if labels[label] != "" {
+			fmt.Fprintf(&b, "%s=%q,", label, labels[label])
+		}
+	}
+	return b.String() + "}"
+}
+
+// poll asks until it is so, for a minute at most; the test fails with what the
+// last answer told.
+func poll(t testing.TB, what string, ok func() (bool, string)) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for {
+		done, told := ok()
+		if done {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s\n%s", what, told)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
 }

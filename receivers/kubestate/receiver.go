@@ -106,7 +106,6 @@ func (r *stateReceiver) lead(host component.Host) (func(context.Context), error)
 func (r *stateReceiver) run(ctx context.Context) {
 	var wg, listed sync.WaitGroup
 	defer r.client.CloseIdleConnections()
-	defer wg.Wait()
 	budget := &budget{max: r.cfg.MaxBytes}
 	send := &sender{next: r.next, account: r.account, telemetry: r.telemetry, logger: newComplaints(r.set.Logger)}
 	var counts []*selfCounts
@@ -128,6 +127,8 @@ func (r *stateReceiver) run(ctx context.Context) {
 	}
 	wg.Go(func() { send.run(ctx, r.cfg.CollectionInterval, &listed) })
 	<-ctx.Done()
+	wg.Wait()
+	r.telemetry.forget(send.stores)
 }
 
 // watchCustom watches the custom resources of the configuration that the API

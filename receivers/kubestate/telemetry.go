@@ -71,6 +71,15 @@ func (t *telemetry) sizes(stores []*store) {
 	}
 }
 
+// forget records that this process, which no longer leads, has nothing.
+func (t *telemetry) forget(stores []*store) {
+	for _, s := range stores {
+		t.objects.Record(context.Background(), 0, resourceOf(s.kind))
+	}
+	t.bytes.Record(context.Background(), 0)
+	t.series.Record(context.Background(), 0)
+}
+
 func resourceOf(k *kind) metric.MeasurementOption {
 	return metric.WithAttributeSet(attribute.NewSet(attribute.String("resource", k.resource)))
 }

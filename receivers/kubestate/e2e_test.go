@@ -1,3 +1,5 @@
+//go:build e2e
+
 package kubestate
 
 import (
@@ -10,14 +12,25 @@ import (
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
-	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/crowsnest-o11y/crowsnest/test/apiserver"
 )
+
+// start runs a receiver as who config is, until the test ends or stop is called.
+func start(t *testing.T, server *apiserver.Server, config *rest.Config, written map[string]any) *rig {
+	t.Helper()
+	kubeconfig, err := server.Kubeconfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written["kubeconfig"] = kubeconfig
+	return startWith(t, componenttest.NewNopHost(), written)
+}
 
 func clientOf(t *testing.T, server *apiserver.Server) *kubernetes.Clientset {
 	t.Helper()
@@ -201,11 +214,6 @@ func (h *handover) Lead(ctx context.Context, f func(context.Context)) {
 	f(ctx)
 }
 
-type hostWith map[component.ID]component.Component
-
-// GetExtensions returns the extensions.
-func (h hostWith) GetExtensions() map[component.ID]component.Component { return h }
-
 // TestLeaderHandsOver checks that the next leader goes on with the same series:
 // nothing is marked, and nothing is told by the one before any more.
 func TestLeaderHandsOver(t *testing.T) {
@@ -247,56 +255,4 @@ func TestForbiddenKindIsToldWithRemedy(t *testing.T) {
 		return false, ""
 	})
 	r.await(t, `kube_state_metrics_list_total{resource="*v1.Pod",result="error",}`, true)
-}
-
-func TestStartNamesWhatIsWrong(t *testing.T) {
-	server := apiserver.Test(t)
-	kubeconfig, err := server.Kubeconfig(server.Config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := func(host component.Host, written map[string]any, want string) {
-		t.Helper()
-		written["kubeconfig"] = kubeconfig
-		r := createReceiver(t, written)
-		if err := r.Start(t.Context(), host); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want %q", err, want)
-		}
-		if err := r.Shutdown(t.Context()); err != nil {
-			t.Error(err)
-		}
-	}
-	none := componenttest.NewNopHost()
-	f(none, map[string]any{}, "node: is empty")
-	f(none, map[string]any{"scope": "all", "leader": "leader"}, `leader: no extension "leader" is configured`)
-	f(hostWith{component.MustNewID("leader"): nothing{}}, map[string]any{"scope": "all", "leader": "leader"}, `leader: extension "leader" elects no leader`)
-}
-
-type nothing struct {
-	component.StartFunc
-	component.ShutdownFunc
-}
-
-func TestConfig(t *testing.T) {
-	f := func(written map[string]any, want string) {
-		t.Helper()
-		cfg := NewFactory().CreateDefaultConfig()
-		if err := confmap.NewFromStringMap(written).Unmarshal(cfg); err != nil {
-			t.Fatal(err)
-		}
-		err := cfg.(*Config).Validate()
-		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-			t.Errorf("%v: %v, want %q", written, err, want)
-		}
-	}
-	f(map[string]any{}, "")
-	f(map[string]any{"scope": "all", "metric_labels_allowlist": map[string]any{"*": []any{"*"}, "pods": []any{"app"}}}, "")
-	f(map[string]any{"scope": "some"}, `scope: "some", must be node, cluster or all`)
-	f(map[string]any{"leader": "leader"}, `leader: "leader" with scope node`)
-	f(map[string]any{"scope": "all", "node": "n"}, `node: "n" with scope all, must be empty`)
-	f(map[string]any{"node": "a,b=c"}, `node: "a,b=c" is not a node's name`)
-	f(map[string]any{"collection_interval": "1ms"}, "collection_interval: 1ms is not between 100ms and 1h")
-	f(map[string]any{"max_bytes": 1}, "max_bytes: 1 is under the least of 1048576")
-	f(map[string]any{"resources": []any{"pods", "pod"}}, `resources: "pod" is none of pods, nodes`)
-	f(map[string]any{"metric_labels_allowlist": map[string]any{"pod": []any{"app"}}}, `metric_labels_allowlist: "pod" is none of`)
 }
