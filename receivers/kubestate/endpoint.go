@@ -1,5 +1,7 @@
 package kubestate
 
+//lint:file-ignore SA1019 deprecated, and still what the API server has and people watch
+
 import (
 	"strconv"
 
@@ -8,8 +10,6 @@ import (
 
 // endpoints are what endpointslices were before; kube-state-metrics has them only
 // by request, and so have we.
-//
-//nolint:staticcheck // deprecated, and still what the API server has
 func endpoints() *kind {
 	return newKind(spec[corev1.Endpoints]{
 		resource: "endpoints", path: "api/v1/endpoints", goType: "*v1.Endpoints",
