@@ -52,8 +52,8 @@ func rollouts(scope string) []Annotation {
 			colour: "blue", value: true, Expr: clean(`(kube_replicaset_created{` + scope + `} * 1000 > $__from)
 				* on (cluster, namespace, replicaset) group_left (owner_name) kube_replicaset_owner{` + scope + `, owner_kind="Deployment"}`)},
 		{Name: "New revisions", title: "New revision of {{statefulset}}{{daemonset}}", text: "in {{namespace}}", tags: "namespace",
-			colour: "purple", Expr: clean(`changes(kube_statefulset_status_observed_generation{` + scope + `}[$__interval]) > 0
-				or changes(kube_daemonset_status_observed_generation{` + scope + `}[$__interval]) > 0`)},
+			colour: "purple", Expr: clean(`changes(kube_statefulset_status_observed_generation{` + scope + `}[$__rate_interval]) > 0
+				or changes(kube_daemonset_status_observed_generation{` + scope + `}[$__rate_interval]) > 0`)},
 	}
 }
 

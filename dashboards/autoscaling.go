@@ -6,6 +6,9 @@ func autoscaling() Dashboard {
 	value := func(metric string) string {
 		return `max by (namespace, horizontalpodautoscaler) (kube_horizontalpodautoscaler_` + metric + of + `)`
 	}
+	before := func(metric string) string {
+		return `max by (namespace, horizontalpodautoscaler) (kube_horizontalpodautoscaler_` + metric + of + ` offset $__interval)`
+	}
 	return Dashboard{
 		UID: "crowsnest-autoscaling", Title: "Autoscaling",
 		Question: "Do autoscalers follow the load, or have they reached their bounds?",
@@ -30,8 +33,8 @@ func autoscaling() Dashboard {
 				table("Conditions", "ScalingActive false: its metrics cannot be read. ScalingLimited true: it is at a bound. AbleToScale false: it may not act.",
 					q(`max by (namespace, horizontalpodautoscaler, condition, status) (kube_horizontalpodautoscaler_status_condition`+of+` == 1)`, "Condition").in(number).needs(needHPA)).
 					hide("Value").good("No autoscalers").size(12, 8),
-				bars("Replicas changed", "How often an autoscaler changed its mind. Many changes both ways say that it hunts.", number,
-					q(`sum by (namespace, horizontalpodautoscaler) (changes(kube_horizontalpodautoscaler_status_desired_replicas`+of+`[$__interval])) > 0`, name).needs(needHPA)).good("No changes").size(gridWidth, 7),
+				bars("Wanted replicas changed", "Pods that an autoscaler added (above zero) or took away. Many changes both ways say that it hunts.", number,
+					q(value("status_desired_replicas")+` - `+before("status_desired_replicas")+` != 0`, name).needs(needHPA)).good("No changes").size(gridWidth, 7),
 			}},
 			{Title: "Cluster autoscaler", Panels: []Panel{
 				graph("Nodes by state", "Nodes as the cluster autoscaler sees them.", number,

@@ -21,18 +21,18 @@ func events() Dashboard {
 					q(`kube_deployment_spec_replicas{<namespace>} and on (cluster, namespace, deployment) changes(kube_deployment_spec_replicas{<namespace>}[$__range]) > 0`, "{{namespace}}/{{deployment}}").needs(needRollout)).
 					good("Nothing was scaled"),
 				bars("Changed specifications", "Generations that controllers took up: every change of a Deployment, StatefulSet or DaemonSet.", number,
-					q(`sum by (namespace, deployment) (changes(kube_deployment_status_observed_generation{<namespace>}[$__interval])) > 0`, "{{namespace}}/{{deployment}}").needs(needRollout),
-					q(`sum by (namespace, statefulset) (changes(kube_statefulset_status_observed_generation{<namespace>}[$__interval])) > 0`, "{{namespace}}/{{statefulset}}").needs(needRollout),
-					q(`sum by (namespace, daemonset) (changes(kube_daemonset_status_observed_generation{<namespace>}[$__interval])) > 0`, "{{namespace}}/{{daemonset}}").needs(needRollout)).good("Nothing changed"),
+					q(`sum by (namespace, deployment) (kube_deployment_status_observed_generation{<namespace>} - kube_deployment_status_observed_generation{<namespace>} offset $__interval) > 0`, "{{namespace}}/{{deployment}}").needs(needRollout),
+					q(`sum by (namespace, statefulset) (kube_statefulset_status_observed_generation{<namespace>} - kube_statefulset_status_observed_generation{<namespace>} offset $__interval) > 0`, "{{namespace}}/{{statefulset}}").needs(needRollout),
+					q(`sum by (namespace, daemonset) (kube_daemonset_status_observed_generation{<namespace>} - kube_daemonset_status_observed_generation{<namespace>} offset $__interval) > 0`, "{{namespace}}/{{daemonset}}").needs(needRollout)).good("Nothing changed"),
 			}},
 			{Title: "Pods and containers", Panels: []Panel{
-				bars("Pods created", "By namespace.", number,
-					q(`count by (namespace) (kube_pod_created{<namespace>} > time() - 120) or vector(0)`, "{{namespace}}")),
+				bars("Pods created", "Pods not older than two minutes, by namespace.", number,
+					q(`count by (namespace) (kube_pod_created{<namespace>} > time() - 120)`, "{{namespace}}").needs(needNewPod)).good("No pod was created"),
 				bars("Exits by reason", "Containers that ended.", number,
 					q(`sum by (reason, exit_code) (increase(container_terminations_total{<namespace>}[$__interval])) > 0`, "{{reason}} ({{exit_code}})").needs(needTermination)).good("Nothing ended"),
 				table("Newest pods", "Pods created in the chosen time.",
-					q(`max by (namespace, pod) (kube_pod_created{<namespace>} > time() - $__range_s) * 1000`, "Created").in(moment)).
-					sortBy("Created").link(toPod, podLogs).size(12, 9),
+					q(`max by (namespace, pod) (kube_pod_created{<namespace>} > time() - $__range_s) * 1000`, "Created").in(moment).needs(needNewPod)).
+					sortBy("Created").good("No pod was created").link(toPod, podLogs).size(12, 9),
 				table("Last exits", "Containers that ended in the chosen time and how.", needs(needTermination,
 					q(`max by (namespace, pod, container, reason) ((kube_pod_container_status_last_terminated_timestamp{<namespace>} > time() - $__range_s)
 						* on (cluster, namespace, pod, uid, container) group_left (reason) kube_pod_container_status_last_terminated_reason{<namespace>}) * 1000`, "Ended").in(moment))...).
@@ -41,7 +41,7 @@ func events() Dashboard {
 			{Title: "Cluster", Panels: []Panel{
 				graph("Nodes", "Nodes, and those that are ready.", number,
 					q(`count(kube_node_info{<cluster>})`, "nodes"), q(`sum(kube_node_status_condition{<cluster>, condition="Ready", status="true"})`, "ready")).fromZero().size(8, 8),
-				bars("Jobs started", "By namespace.", number,
+				bars("Jobs started", "Jobs that started at most two minutes ago, by namespace.", number,
 					q(`count by (namespace) (kube_job_status_start_time{<namespace>} > time() - 120)`, "{{namespace}}").needs(needJob)).good("No job started").size(8, 8),
 				graph("Alerts firing", "Alerts that fire, by name.", number,
 					q(`count by (alertname, severity) (ALERTS{alertstate="firing", alertname!~"Watchdog|InfoInhibitor"})`, "{{alertname}} ({{severity}})").needs("an alert that fires")).stack().good("No alert fires").size(8, 8),

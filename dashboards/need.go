@@ -25,7 +25,8 @@ const (
 	needErrors        Need = "requests with errors"
 	needNoEndpoint    Need = "a Service without a ready endpoint"
 	needBadVolume     Need = "a volume or claim that is not bound"
-	needRollout       Need = "a rollout in progress"
+	needRollout       Need = "a rollout lately"
+	needNewPod        Need = "a pod created lately"
 
 	// These need an object or a part that not every cluster has.
 	needHPA          Need = "a HorizontalPodAutoscaler"

@@ -20,7 +20,8 @@ import (
 // objects have the same names in all of them, so that joins find their partner.
 type world struct {
 	series []madeSeries
-	pages  atomic.Int64 // served so far: counters grow with it
+	pages  atomic.Int64              // served so far: counters grow with it
+	first  atomic.Pointer[time.Time] // when the first was served
 	now    time.Time
 }
 
@@ -163,6 +164,9 @@ var levels = map[string]float64{
 // ServeHTTP gives the page as it is now.
 func (w *world) ServeHTTP(answer http.ResponseWriter, _ *http.Request) {
 	n := w.pages.Add(1)
+	if now := time.Now(); n == 1 {
+		w.first.Store(&now)
+	}
 	answer.Header().Set("Content-Type", "text/plain; version=0.0.4")
 	for _, s := range w.series {
 		var pairs []string
