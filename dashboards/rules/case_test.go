@@ -40,7 +40,7 @@ type recordCase struct {
 	At       string   `yaml:"at"`
 	Interval string   `yaml:"interval"`
 	Series   string   `yaml:"series"`
-	Samples  []string `yaml:"samples"` // "name{labels} value"
+	Samples  []string `yaml:"samples"` // "{labels} value", to six places
 }
 
 var promql3 = parser.NewParser(parser.Options{})
@@ -190,10 +190,11 @@ func readCases[C any](t *testing.T, name string) map[string][]C {
 // promtool makes the file's unit tests. ruleFile is its path from where they are kept.
 func promtool(t *testing.T, f File, ruleFiles ...string) []byte {
 	t.Helper()
-	out := map[string]any{"rule_files": ruleFiles, "evaluation_interval": "1m", "tests": alertTests(t, f)}
-	if len(f.Alerts()) == 0 {
-		out["tests"] = recordTests(t, f)
+	tests := recordTests
+	if len(f.Alerts()) > 0 {
+		tests = alertTests
 	}
+	out := map[string]any{"rule_files": ruleFiles, "evaluation_interval": "1m", "fuzzy_compare": true, "tests": tests(t, f)}
 	b, err := marshal(out)
 	if err != nil {
 		t.Fatal(err)
@@ -227,7 +228,7 @@ func recordTests(t *testing.T, f File) []any {
 			samples := []any{}
 			for _, line := range c.Samples {
 				left, value := cutLabels(t, line)
-				ls, err := promql3.ParseMetric(name + left)
+				ls, err := promql3.ParseMetric(left)
 				if err != nil {
 					t.Fatalf("parse %q: %v", line, err)
 				}
@@ -242,7 +243,7 @@ func recordTests(t *testing.T, f File) []any {
 			}
 			tests = append(tests, map[string]any{
 				"name": name, "interval": or(c.Interval, "1m"), "input_series": series(t, c.Series),
-				"promql_expr_test": []any{map[string]any{"expr": `{__name__="` + name + `"}`, "eval_time": c.At, "exp_samples": samples}},
+				"promql_expr_test": []any{map[string]any{"expr": `round({__name__="` + name + `"}, 1e-6)`, "eval_time": c.At, "exp_samples": samples}},
 			})
 		}
 	}
