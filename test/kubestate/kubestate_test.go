@@ -38,7 +38,7 @@ func TestEqualsKubeStateMetrics(t *testing.T) {
 	t.Run("agents and a leader", func(t *testing.T) {
 		theirs := startOracle(t, server, everythingOfTheirs(t)...)
 		configs := []map[string]any{everythingOfOurs(t, map[string]any{"scope": "cluster"})}
-		for _, node := range []string{"node-1", "odd-node", "node-without-pods"} {
+		for _, node := range []string{"node-1", "odd-node", "worker-1", "node-without-pods"} {
 			configs = append(configs, everythingOfOurs(t, map[string]any{"scope": "node", "node": node}))
 		}
 		compare(t, theirs, startReceiver(t, proxy, configs...))
