@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	_ "time/tzdata" // our images have no time zones, and schedules do
 
 	"github.com/robfig/cron/v3"
 	batchv1 "k8s.io/api/batch/v1"
