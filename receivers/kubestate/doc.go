@@ -47,6 +47,23 @@
 // test/kubestate makes objects of every kind on a real API server and compares
 // all series with those of kube-state-metrics itself.
 //
+// # Custom resources
+//
+// custom_resource_state takes a configuration of kube-state-metrics as it is:
+//
+//	custom_resource_state:
+//	  spec:
+//	    resources:
+//	      - groupVersionKind: {group: myteam.io, version: v1, kind: Foo}
+//	        labelsFromPath: {name: [metadata, name]}
+//	        metrics:
+//	          - {name: uptime, help: Foo uptime, each: {type: Gauge, gauge: {path: [status, uptime]}}}
+//
+// A key that kube-state-metrics would pass over in silence is an error. The API
+// server is asked each minute what it has of the groups, which takes no
+// permission; the resources themselves take list and watch, as all do. A "$" is
+// written "$$", as everywhere in the collector's configuration.
+//
 // # Guarantees
 //
 //   - A series that ends (its object is deleted, its state is another one) gets
