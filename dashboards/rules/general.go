@@ -45,7 +45,7 @@ func alertFiles() []File {
 			group("kube-state-metrics", stateMetrics()), group("etcd", etcd()), group("coredns", coredns())),
 		file("certificates", group("crowsnest-certificates", certificates())),
 		file("services", group("crowsnest-services", services())),
-		file("pipeline", group("crowsnest.ledger", ledger()), group("crowsnest-stores", stores()), group("crowsnest-sources", sources())),
+		file("pipeline", group("crowsnest.ledger", ledger()), group("crowsnest-stores", backends()), group("crowsnest-sources", sources())),
 		{Name: "logs", Loki: true, Groups: []Group{group("crowsnest-logs", logs())}},
 	}
 }

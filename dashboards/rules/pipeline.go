@@ -44,7 +44,7 @@ func ledger() []Alert {
 	}
 }
 
-func stores() []Alert {
+func backends() []Alert {
 	const requests = `{__name__=~"crowsnest_(loki|prometheus|jaeger)_requests_total"`
 	return []Alert{
 		{Name: "CrowsnestStoreUnavailable", Severity: critical, For: "5m", Board: "crowsnest", Expr: `
