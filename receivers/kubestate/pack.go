@@ -104,9 +104,6 @@ func (p *packer) number(v float64) {
 	}
 }
 
-// state copies what was packed since begin.
-func (p *packer) state() state { return state(p.buf) }
-
 // unpacker reads a state that a packer of this process wrote, and trusts it.
 type unpacker struct {
 	kind     *kind

@@ -26,9 +26,6 @@ func (w *writer) begin(k *kind, identity []string) {
 	w.packer.begin(k, identity)
 }
 
-// state ends the object and gives its series.
-func (w *writer) state() state { return w.packer.state() }
-
 // put writes a point of the family with the values of its labels. A point
 // whose labels another one had is left out: the first one stands.
 func (w *writer) put(value float64, labels ...string) {
