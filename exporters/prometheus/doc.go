@@ -41,12 +41,11 @@
 //
 // A data point with NoRecordedValue becomes a stale marker for each of its
 // series; so do the buckets or quantiles that a histogram or summary has no more,
-// and all of a classic histogram that becomes a native one. A series that stopped
-// coming without one gets its marker when it expires, a millisecond after its
-// last sample: one written at the present time would make Prometheus refuse a
-// backlog that a slow agent still holds. Prometheus rightly refuses the marker of
-// a series that goes on through another aggregator; that is not searched for and
-// counts as nothing.
+// and all of a classic histogram that becomes a native one. No marker is
+// written for a series that merely stopped coming: agents reconnect to another
+// aggregator every minute, which writes later samples already, and a marker put
+// among them would be a hole. Prometheus itself ends such a series five minutes
+// after its last sample.
 //
 // # Expiry
 //
@@ -89,7 +88,7 @@
 // # Cost
 //
 // Every series is kept once, with its last value, for the page and for stale
-// markers: 230 bytes of heap for a cAdvisor series (label names and values are
+// markers of buckets: 230 bytes of heap for a cAdvisor series (label names and values are
 // kept once for all series), bounded by max_bytes. Beyond the bound, remote write
 // goes on without stale markers for the series that found no place, and a page
 // alone drops them, counted as series_limit. A million series are on the page in
@@ -101,6 +100,6 @@
 //
 // An item is a data point, whatever number of series it becomes; one refused
 // series makes its data point a dropped one. With both outputs configured, the
-// answer of remote write decides. target_info and the stale markers of expiry
+// answer of remote write decides. target_info and the stale markers of buckets
 // are made here and are no items.
 package prometheus

@@ -113,19 +113,6 @@ func (e *entry) goneBy(p *point) *point {
 	return &gone
 }
 
-// end makes the stale point of an entry, right behind its last sample.
-func (e *entry) end(s *symbols) point {
-	labels := s.unpack(e.labels)
-	p := point{
-		family: &e.family.family, labels: labels, id: e.id, kind: e.kind,
-		stale: true, derived: true, hasSum: e.hasSum, timestampMs: e.timestampMs + 1,
-	}
-	if e.kind != kindNumber {
-		p.detail = &detail{edges: e.detail.edges}
-	}
-	return p
-}
-
 // learnInterval is told the next sample's time and the present. The longer of
 // both gaps counts: a backlog comes faster than it was made, and cAdvisor may
 // repeat a sample. It forgets slowly, so that one sample out of turn means little.

@@ -26,8 +26,6 @@ import (
 // errShutdown ends what is still being sent; its caller keeps the data.
 var errShutdown = errors.New("prometheus exporter is shutting down")
 
-var errMarkersPending = errors.New("earlier ones still wait for the store")
-
 // metricsExporter translates, keeps the series table and sends.
 type metricsExporter struct {
 	cfg     *Config
@@ -42,7 +40,6 @@ type metricsExporter struct {
 	server *http.Server  // nil without scrape
 	addr   net.Addr      // of the page
 
-	ended    chan []point    // expired series whose stale markers are due
 	stopping context.Context // ends with Shutdown
 	stop     context.CancelCauseFunc
 	wg       sync.WaitGroup
@@ -77,7 +74,6 @@ func newMetricsExporter(set exporter.Settings, cfg *Config) (*metricsExporter, e
 	return &metricsExporter{
 		cfg: cfg, set: set, account: account, tel: tel, table: t,
 		translators: sync.Pool{New: func() any { return newTranslator() }},
-		ended:       make(chan []point, 1),
 	}, nil
 }
 
@@ -94,7 +90,6 @@ func (e *metricsExporter) start(ctx context.Context, host component.Host) error 
 		}
 	}
 	e.wg.Go(e.expireLoop)
-	e.wg.Go(e.endLoop)
 	return nil
 }
 
@@ -210,56 +205,19 @@ func (e *metricsExporter) settle(b *batch) {
 	e.account.Delivered(delivered)
 }
 
-// expireLoop forgets series that stopped coming.
 // maxExpireTick is how late a series may end at most, beyond its two intervals.
 const maxExpireTick = 2 * time.Second
 
+// expireLoop forgets series that stopped coming.
 func (e *metricsExporter) expireLoop() {
 	ticker := time.NewTicker(min(maxExpireTick, max(e.cfg.ExpireAfter/20, 100*time.Millisecond)))
 	defer ticker.Stop()
 	for {
 		select {
 		case now := <-ticker.C:
-			e.expire(now)
+			e.table.expire(now)
 		case <-e.stopping.Done():
 			return
 		}
 	}
-}
-
-func (e *metricsExporter) expire(now time.Time) {
-	ended := e.table.expire(now, e.remote != nil)
-	if e.remote == nil || len(ended) == 0 {
-		return
-	}
-	select {
-	case e.ended <- ended:
-	default: // the markers before are still waiting for the store
-		e.lostMarkers(len(ended), errMarkersPending)
-	}
-}
-
-// endLoop ends expired series in the store. It is apart from expireLoop, so that
-// a store that is away does not keep them on the page.
-func (e *metricsExporter) endLoop() {
-	for {
-		select {
-		case ended := <-e.ended:
-			// The errors are Shutdown and the bound of retries.
-			if err := e.remote.write(e.stopping, ended, nil); err != nil && !errors.Is(err, errShutdown) {
-				e.lostMarkers(len(ended), err)
-			}
-		case <-e.stopping.Done():
-			return
-		}
-	}
-}
-
-func (e *metricsExporter) lostMarkers(points int, err error) {
-	suppressed, ok := e.tel.throttle.pass("lost markers", time.Now())
-	if !ok {
-		return
-	}
-	e.set.Logger.Warn("Stale markers of series that ended were not delivered; Prometheus ends those series by itself, five minutes after their last sample.",
-		zap.Int("points", points), zap.Error(err), zap.Int("suppressed", suppressed))
 }

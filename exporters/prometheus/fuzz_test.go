@@ -123,7 +123,7 @@ func FuzzTranslate(f *testing.F) {
 				t.Error(err)
 			}
 		}
-		tb.expire(epoch.Add(time.Hour), true)
+		tb.expire(epoch.Add(time.Hour))
 		wantEmpty(t, tb)
 	})
 }

@@ -1,13 +1,11 @@
 package prometheus
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/prometheus/prompb"
@@ -87,38 +85,4 @@ func TestBothOutputs(t *testing.T) {
 		t.Errorf("page lacks g:\n%s", page)
 	}
 	e.wantLedger(0, map[string]int64{"rejected": 1}) // remote write decides
-}
-
-// A series that moved on to another aggregator expires here, and its stale
-// marker is rightly refused: a page of them costs one request per shard, not two
-// per series.
-func TestRefusedStaleMarkersAreNotSearched(t *testing.T) {
-	markers := 0
-	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request, samples []string) bool {
-		refuse := len(samples) > 0 && slices.ContainsFunc(samples, func(s string) bool { return strings.Contains(s, "NaN") })
-		if refuse {
-			markers++
-			http.Error(w, "out of order sample", http.StatusBadRequest)
-		}
-		return refuse
-	})
-	e := start(t, remoteTo(r.URL, ProtocolV1), tuneRemote(func(c *RemoteWriteConfig) { c.Shards = 1 }), func(c *Config) { c.ExpireAfter = time.Second })
-	e.mustConsume(metrics(func(ms pmetric.MetricSlice) {
-		for i := range 100 {
-			gauge(1, 5, "i="+strconv.Itoa(i))(ms)
-		}
-	}))
-	eventually(t, "stale markers", func() error {
-		if e.counter("crowsnest_prometheus_requests", "code", "400") == 0 {
-			return errors.New("none were sent")
-		}
-		return nil
-	})
-	if err := e.shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if markers != 1 {
-		t.Errorf("%d requests for refused stale markers, want 1", markers)
-	}
-	e.wantLedger(100, nil)
 }

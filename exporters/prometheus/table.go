@@ -19,9 +19,9 @@ const (
 	metadataInterval = time.Minute
 )
 
-// table knows every series by its last point: for the page to scrape, for stale
-// markers of series whose source said nothing at its end, and for stale markers
-// of histograms, whose data points without a value do not name their buckets.
+// table knows every series by its last point: for the page to scrape, and for
+// stale markers of histograms, whose data points without a value do not name
+// their buckets.
 // Its size is bounded in (estimated) bytes.
 type table struct {
 	maxBytes    int64
@@ -225,40 +225,26 @@ func (t *table) replaceLocked(e *entry, p *point, now time.Time) {
 	}
 }
 
-// maxEnded bounds the stale points that expire makes at once.
-const maxEnded = 20_000
-
-// expire forgets series that are overdue and returns a stale point for each that
-// was not known to be stale, if withEnds. More than maxEnded of them are left for
-// the next time. The table is locked for one family at a time.
-func (t *table) expire(now time.Time, withEnds bool) (ended []point) {
+// expire forgets series that are overdue. The table is locked for one family at
+// a time.
+func (t *table) expire(now time.Time) {
 	for _, name := range t.familyNames() {
-		ended = t.expireFamily(name, now.UnixMilli(), withEnds, ended)
-		if len(ended) >= maxEnded {
-			break
-		}
+		t.expireFamily(name, now.UnixMilli())
 	}
-	return ended
 }
 
-func (t *table) expireFamily(name string, nowMs int64, withEnds bool, ended []point) []point {
+func (t *table) expireFamily(name string, nowMs int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	f := t.families[name]
 	if f == nil {
-		return ended
+		return
 	}
-	for i := len(f.entries) - 1; i >= 0 && len(ended) < maxEnded; i-- {
-		e := f.entries[i]
-		if !e.overdue(nowMs, t.expireAfter) {
-			continue
+	for i := len(f.entries) - 1; i >= 0; i-- {
+		if e := f.entries[i]; e.overdue(nowMs, t.expireAfter) {
+			t.removeLocked(e)
 		}
-		if withEnds && !e.stale {
-			ended = append(ended, e.end(&t.symbols))
-		}
-		t.removeLocked(e)
 	}
-	return ended
 }
 
 func (t *table) removeLocked(e *entry) {

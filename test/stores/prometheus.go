@@ -18,6 +18,8 @@ import (
 type Prometheus struct {
 	*store
 	URL string // http://127.0.0.1:PORT
+
+	outOfOrder time.Duration
 }
 
 // StartPrometheus starts one; end it with Stop.
@@ -32,12 +34,12 @@ func StartPrometheus(ctx context.Context, o Options) (*Prometheus, error) {
 			"--web.enable-otlp-receiver",
 			"--web.enable-lifecycle",
 			"--enable-feature=exemplar-storage,native-histograms",
-		}, os.WriteFile(config, []byte(prometheusConfig(o.ScrapeTargets)), 0o644)
+		}, os.WriteFile(config, []byte(prometheusConfig(o.ScrapeTargets, o.OutOfOrderWindow)), 0o644)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Prometheus{store: s, URL: s.base}, nil
+	return &Prometheus{store: s, URL: s.base, outOfOrder: o.OutOfOrderWindow}, nil
 }
 
 // TestPrometheus starts one for the time of a test.
@@ -54,23 +56,23 @@ func TestPrometheus(t testing.TB, o Options) *Prometheus {
 // SetScrapeTargets replaces Options.ScrapeTargets of a running Prometheus.
 func (p *Prometheus) SetScrapeTargets(ctx context.Context, targets ...string) error {
 	path := filepath.Join(p.dir, "prometheus.yml")
-	if err := os.WriteFile(path, []byte(prometheusConfig(targets)), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(prometheusConfig(targets, p.outOfOrder)), 0o644); err != nil {
 		return fmt.Errorf("write scrape targets: %w", err)
 	}
 	return p.post(ctx, "/-/reload")
 }
 
-func prometheusConfig(targets []string) string {
+func prometheusConfig(targets []string, outOfOrder time.Duration) string {
 	var b strings.Builder
-	b.WriteString(`global:
+	fmt.Fprintf(&b, `global:
   scrape_interval: 1s
   scrape_timeout: 1s
 storage:
   tsdb:
-    out_of_order_time_window: 0s
+    out_of_order_time_window: %ds
   exemplars:
     max_exemplars: 100000
-`)
+`, int(outOfOrder.Seconds()))
 	if len(targets) == 0 {
 		return b.String()
 	}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/crowsnest-o11y/crowsnest/test/process"
 )
@@ -23,6 +24,9 @@ type Options struct {
 	// ScrapeTargets, of Prometheus only: host:port, scraped every second at
 	// /metrics with honor_labels.
 	ScrapeTargets []string
+	// OutOfOrderWindow, of Prometheus only: how old a sample may be beside newer
+	// ones of its series.
+	OutOfOrderWindow time.Duration
 	// MetricsURL, of Jaeger only: the Prometheus behind its Monitor tab.
 	MetricsURL string
 	// Unlimited, of Loki only: no limits by rate.
