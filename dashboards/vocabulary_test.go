@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
@@ -100,7 +100,7 @@ func (r *reading) labels(expr parser.Expr) labelSet {
 func (r *reading) selector(s *parser.VectorSelector) labelSet {
 	var set labelSet
 	for _, matcher := range s.LabelMatchers {
-		if matcher.Name != labels.MetricName {
+		if matcher.Name != model.MetricNameLabel {
 			continue
 		}
 		for metric := range strings.SplitSeq(matcher.Value, "|") {
@@ -112,7 +112,7 @@ func (r *reading) selector(s *parser.VectorSelector) labelSet {
 		}
 	}
 	for _, matcher := range s.LabelMatchers {
-		if matcher.Name != labels.MetricName {
+		if matcher.Name != model.MetricNameLabel {
 			r.need(set, "matches", matcher.Name)
 		}
 	}

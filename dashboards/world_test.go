@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -67,7 +68,7 @@ func (w *world) add(t *testing.T, selector *parser.VectorSelector, known map[str
 	t.Helper()
 	metrics := selector.Name
 	for _, matcher := range selector.LabelMatchers {
-		if matcher.Name == labels.MetricName {
+		if matcher.Name == model.MetricNameLabel {
 			metrics = matcher.Value
 		}
 	}
@@ -79,7 +80,7 @@ func (w *world) add(t *testing.T, selector *parser.VectorSelector, known map[str
 			}
 		}
 		for _, matcher := range selector.LabelMatchers {
-			if matcher.Name != labels.MetricName && !matcher.Matches(made[matcher.Name]) {
+			if matcher.Name != model.MetricNameLabel && !matcher.Matches(made[matcher.Name]) {
 				made[matcher.Name] = fitting(t, matcher)
 			}
 		}
