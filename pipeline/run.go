@@ -46,10 +46,11 @@ func (p Program) Run(ctx context.Context, args []string, stdout, stderr io.Write
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
 	err := cmd.ExecuteContext(ctx)
+	var failed failedError
 	switch {
 	case err == nil:
 		return ExitOK
-	case errors.Is(err, errRun):
+	case errors.Is(err, errRun), errors.As(err, &failed):
 		fmt.Fprintf(stderr, "%s: %v\n", p.Name, err)
 		return ExitFailed
 	default:
@@ -81,9 +82,23 @@ func (p Program) command() *cobra.Command {
 		}
 		return nil
 	}
-	cmd.AddCommand(p.Commands...)
+	for _, c := range p.Commands {
+		run := c.RunE
+		c.RunE = func(c *cobra.Command, args []string) error {
+			if err := run(c, args); err != nil {
+				return failedError{err}
+			}
+			return nil
+		}
+		cmd.AddCommand(c)
+	}
 	return cmd
 }
+
+// failedError is a sub-command's own; others are of its command line.
+type failedError struct{ error }
+
+func (e failedError) Unwrap() error { return e.error }
 
 func (p Program) settings() otelcol.CollectorSettings {
 	return otelcol.CollectorSettings{

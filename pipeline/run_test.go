@@ -129,3 +129,14 @@ func TestSubcommandsAndVersion(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckRulesTellsFailureFromMisuse(t *testing.T) {
+	for want, args := range map[int][]string{
+		pipeline.ExitBadConfig: {"check-rules"},
+		pipeline.ExitFailed:    {"check-rules", "--prometheus", "http://127.0.0.1:1"},
+	} {
+		if code, _, stderr := run(t, aggregator.Program(), args...); code != want {
+			t.Errorf("%v: exit code %d, want %d; stderr %q", args, code, want, stderr)
+		}
+	}
+}

@@ -7,12 +7,15 @@ import (
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/connector/spanmetricsconnector"
 
+	dashboards "github.com/crowsnest-o11y/crowsnest/dashboards/json"
+	"github.com/crowsnest-o11y/crowsnest/dashboards/rules"
 	"github.com/crowsnest-o11y/crowsnest/exporters/jaeger"
 	"github.com/crowsnest-o11y/crowsnest/exporters/loki"
 	"github.com/crowsnest-o11y/crowsnest/exporters/prometheus"
 	"github.com/crowsnest-o11y/crowsnest/pipeline"
 	"github.com/crowsnest-o11y/crowsnest/pipeline/kubeattrs"
 	"github.com/crowsnest-o11y/crowsnest/pipeline/leader"
+	"github.com/crowsnest-o11y/crowsnest/pipeline/rulecheck"
 	"github.com/crowsnest-o11y/crowsnest/pipeline/sequence"
 	"github.com/crowsnest-o11y/crowsnest/pipeline/spool"
 	"github.com/crowsnest-o11y/crowsnest/receivers/kubestate"
@@ -45,5 +48,6 @@ func Program() pipeline.Program {
 	p.Processors = append(p.Processors, kubeattrs.NewFactory(), spool.NewFactory())
 	p.Connectors = append(p.Connectors, sequence.NewFactory())
 	p.Sources = append(p.Sources, spanmetricsconnector.NewFactory())
+	p.Commands = append(p.Commands, rulecheck.NewCommand(dashboards.Files, rules.Rendered))
 	return p
 }
