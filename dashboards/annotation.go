@@ -90,3 +90,6 @@ func builtIn() annotationModel {
 	return annotationModel{Name: "Annotations & Alerts", Datasource: &common.DataSourceRef{Type: &kind, Uid: &uid},
 		Enable: true, Hide: true, IconColor: "blue", BuiltIn: 1, Type: "dashboard"}
 }
+
+// Resolve puts values in place of Grafana's variables, as [Query.Resolve] does.
+func (a Annotation) Resolve(values map[string]string) string { return resolve(a.Expr, values) }

@@ -3,6 +3,7 @@ package dashboards
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -23,7 +24,7 @@ func promQL() []expression {
 			}
 		}
 		for _, a := range d.Annotations {
-			all = append(all, expression{fmt.Sprintf("%s: annotation %q", d.UID, a.Name), resolve(a.Expr, nil)})
+			all = append(all, expression{fmt.Sprintf("%s: annotation %q", d.UID, a.Name), a.Resolve(nil)})
 		}
 	}
 	return all
@@ -118,6 +119,60 @@ func TestColumnsShareTheirLabels(t *testing.T) {
 					first = got
 				} else if !maps.Equal(first, got) {
 					t.Errorf("%s: table %q: column %q is by %v, column %q by %v", d.UID, p.Title, p.Queries[0].Legend, keys(first), query.Legend, keys(got))
+				}
+			}
+		}
+	}
+}
+
+var labelValues = regexp.MustCompile(`^label_values\((.+), (\w+)\)$`)
+
+// A choice without values makes every query of its dashboard empty.
+func TestVariablesListWhatExists(t *testing.T) {
+	known := readVocabulary(t)
+	for _, d := range All() {
+		for _, v := range d.Variables {
+			if v.Source != Prometheus || v.kind != listed {
+				continue
+			}
+			parts := labelValues.FindStringSubmatch(v.Query)
+			if parts == nil {
+				t.Errorf("%s: variable %s asks %q", d.UID, v.Name, v.Query)
+				continue
+			}
+			expr, err := parser.NewParser(parser.Options{}).ParseExpr(resolve(parts[1], nil))
+			if err != nil {
+				t.Errorf("%s: variable %s: %v", d.UID, v.Name, err)
+				continue
+			}
+			reading := reading{known: known}
+			if got := reading.labels(expr); !got[parts[2]] || len(reading.faults) > 0 {
+				t.Errorf("%s: variable %s: no label %s in %s %v", d.UID, v.Name, parts[2], parts[1], reading.faults)
+			}
+		}
+	}
+}
+
+// Variables that a query uses are its dashboard's.
+func TestQueriesUseVariablesThatAreThere(t *testing.T) {
+	for _, d := range All() {
+		there := setOf("__rate_interval", "__interval", "__auto", "__range", "__range_s", "__from")
+		for _, v := range d.Variables {
+			there[v.Name] = true
+		}
+		for _, p := range d.Panels() {
+			for _, query := range p.Queries {
+				for _, use := range variableUse.FindAllStringSubmatch(query.Expr, -1) {
+					if !there[use[1]] {
+						t.Errorf("%s: panel %q uses $%s, which is not there", d.UID, p.Title, use[1])
+					}
+				}
+			}
+		}
+		for _, a := range d.Annotations {
+			for _, use := range variableUse.FindAllStringSubmatch(a.Expr, -1) {
+				if !there[use[1]] {
+					t.Errorf("%s: annotation %q uses $%s, which is not there", d.UID, a.Name, use[1])
 				}
 			}
 		}
