@@ -28,7 +28,7 @@ func selfLedger() Row {
 		stat("Oldest in a spool", "Age of the oldest item that waits on a node.", duration,
 			q(`max(crowsnest_spool_oldest_entry_age_seconds{<self>}) or vector(0)`, "age")).warn(60, 300),
 		stat("Nodes without an agent", "Nodes whose agent does not answer scrapes.", number,
-			q(`count(kube_node_info{<cluster>}) - count(count by (instance) (up{<cluster>, job="crowsnest-agent"} == 1))`, "nodes").needs("a Prometheus that scrapes the agents")).warn(1),
+			q(`count(kube_node_info{<cluster>}) - count(count by (instance) (up{<cluster>, job="crowsnest-agent"} == 1))`, "nodes")).warn(1),
 		graph("Received", "Items per second that entered agents and aggregators.", itemsPerSec,
 			q(`sum by (job, signal) (rate(crowsnest_received_items_total{<self>}[$__rate_interval]))`, "{{job}} {{signal}}")),
 		graph("Delivered", "Items per second that the next hop or a store acknowledged.", itemsPerSec,
