@@ -138,7 +138,7 @@ prometheusRule:
 	}
 	for name, want := range map[string]string{
 		"runbook_url":   "https://wiki.example.org/KubeContainerMemoryNearLimit.md",
-		"dashboard_url": "https://grafana.example.org/d/crowsnest-pod?var-namespace={{ $labels.namespace }}&var-pod={{ $labels.pod }}",
+		"dashboard_url": "https://grafana.example.org/d/crowsnest-pod?var-cluster={{ $labels.cluster }}&var-namespace={{ $labels.namespace }}&var-pod={{ $labels.pod }}",
 	} {
 		if near[1].Annotations[name] != want {
 			t.Errorf("%s is %s, want %s", name, near[1].Annotations[name], want)

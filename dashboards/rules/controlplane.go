@@ -110,17 +110,17 @@ func stateMetrics() []Alert {
 		sum by (cluster) (rate(kube_state_metrics_` + what + `_total{job="kube-state-metrics"}[5m])) > <ratio>`
 	}
 	return []Alert{
-		{Name: "KubeStateMetricsListErrors", Severity: critical, For: "15m", Board: "crowsnest", Params: map[string]string{"ratio": "0.01"}, Expr: failing("list"),
+		{Name: "KubeStateMetricsListErrors", Severity: critical, For: "15m", Board: "self", Params: map[string]string{"ratio": "0.01"}, Expr: failing("list"),
 			Summary: "Objects of the cluster cannot be listed.",
 			Text:    `{{ $value | humanizePercentage }} of the lists that kube_* metrics of cluster {{ $labels.cluster }} are made of fail: series are missing.`},
-		{Name: "KubeStateMetricsWatchErrors", Severity: critical, For: "15m", Board: "crowsnest", Params: map[string]string{"ratio": "0.01"}, Expr: failing("watch"),
+		{Name: "KubeStateMetricsWatchErrors", Severity: critical, For: "15m", Board: "self", Params: map[string]string{"ratio": "0.01"}, Expr: failing("watch"),
 			Summary: "Objects of the cluster cannot be watched.",
 			Text:    `{{ $value | humanizePercentage }} of the watches that kube_* metrics of cluster {{ $labels.cluster }} are made of fail: series are old.`},
-		{Name: "KubeStateMetricsShardingMismatch", Severity: critical, For: "15m", Board: "crowsnest",
+		{Name: "KubeStateMetricsShardingMismatch", Severity: critical, For: "15m", Board: "self",
 			Expr:    `stdvar by (cluster) (kube_state_metrics_total_shards{job="kube-state-metrics"}) != 0`,
 			Summary: "Shards do not agree on their number.",
 			Text:    `The kube-state-metrics of cluster {{ $labels.cluster }} run with different --total-shards: objects are missing or doubled.`},
-		{Name: "KubeStateMetricsShardsMissing", Severity: critical, For: "15m", Board: "crowsnest", Expr: `
+		{Name: "KubeStateMetricsShardsMissing", Severity: critical, For: "15m", Board: "self", Expr: `
 		2 ^ max by (cluster) (kube_state_metrics_total_shards{job="kube-state-metrics"}) - 1
 		-
 		sum by (cluster) (

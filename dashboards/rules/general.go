@@ -3,7 +3,7 @@ package rules
 // general are the alerts of kube-prometheus' general.rules.
 func general() []Alert {
 	return []Alert{
-		{Name: "TargetDown", Severity: warning, For: "10m", Board: "crowsnest", Params: map[string]string{"percent": "10", "memory": "7d"}, Expr: `
+		{Name: "TargetDown", Severity: warning, For: "10m", Board: "self", Params: map[string]string{"percent": "10", "memory": "7d"}, Expr: `
 		100 * (
 			count by (cluster, job, namespace, service) (up{job!=""<ns>} == 0)
 		/

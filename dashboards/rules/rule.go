@@ -99,14 +99,13 @@ func (a Alert) annotations() map[string]string {
 
 func (a Alert) dashboard() string {
 	uid, variables, _ := strings.Cut(a.Board, " ")
-	url, separator := "<dashboards>/d/crowsnest-"+uid, "?"
+	url := "<dashboards>/d/crowsnest-" + uid + "?var-cluster={{ $labels.cluster }}"
 	for _, v := range strings.Fields(variables) {
 		name, label, renamed := strings.Cut(v, "=")
 		if !renamed {
 			label = name
 		}
-		url += separator + "var-" + name + "={{ $labels." + label + " }}"
-		separator = "&"
+		url += "&var-" + name + "={{ $labels." + label + " }}"
 	}
 	return url
 }

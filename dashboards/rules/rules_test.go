@@ -134,17 +134,6 @@ func values(m map[string]string) []string {
 	return all
 }
 
-// uids are the dashboards that alerts may lead to.
-var uids = strings.Fields("cluster nodes node namespaces workloads pod problems logs services events capacity autoscaling scheduling storage network control-plane crowsnest")
-
-func TestAlertsLeadToDashboards(t *testing.T) {
-	for _, a := range allAlerts() {
-		if uid, _, _ := strings.Cut(a.Board, " "); !slices.Contains(uids, uid) {
-			t.Errorf("%s leads to dashboard %q, which is not there", a.ID(), uid)
-		}
-	}
-}
-
 // TestNamesOfMixins holds the names to those that the mixins have.
 func TestNamesOfMixins(t *testing.T) {
 	have := map[string]bool{}
