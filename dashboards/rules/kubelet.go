@@ -61,11 +61,14 @@ func kubelets() []Alert {
 			Expr:    `up{` + kubelet + `} == 0`,
 			Summary: "A kubelet's metrics cannot be read.",
 			Text:    `The kubelet at {{ $labels.instance }} does not answer a scrape of its metrics.`},
-		{Name: "KubeletDown", Severity: critical, For: "15m", Board: "nodes", Expr: `
+		// Clusters whose kubelets are closed to everybody never had one.
+		{Name: "KubeletDown", Severity: critical, For: "15m", Board: "nodes", Params: map[string]string{"memory": "7d"}, Expr: `
 		count by (cluster) (kube_node_info{` + ksm + `})
+		and on (cluster)
+		max by (cluster) (max_over_time(up{` + kubelet + `}[<memory>])) == 1
 		unless on (cluster)
 		count by (cluster) (up{` + kubelet + `} == 1)`,
 			Summary: "No kubelet of the cluster can be scraped.",
-			Text:    `Cluster {{ $labels.cluster }} has {{ $value }} nodes and the kubelet of none of them is scraped.`},
+			Text:    `Cluster {{ $labels.cluster }} has {{ $value }} nodes and the kubelet of none of them is scraped; in the last <memory> one was.`},
 	}
 }
