@@ -1,18 +1,9 @@
 package rules
 
-// autoscaling are the alerts on HPAs, two of them kubernetes-mixin's, and on the
-// cluster autoscaler, under whatever job it is scraped.
+// autoscaling are the alerts of kubernetes-apps on HPAs.
 func autoscaling() []Alert {
 	const ns = `job="kube-state-metrics"<ns>`
 	const hpa = "kube_horizontalpodautoscaler_"
-	condition := func(name string) string {
-		return `
-		max by (cluster, namespace, horizontalpodautoscaler) (
-			` + hpa + `status_condition{` + ns + `,condition="` + name + `",status="false"}
-		) == 1
-		and on (cluster, namespace, horizontalpodautoscaler)
-		` + hpa + `status_current_replicas{job="kube-state-metrics"} > 0`
-	}
 	return []Alert{
 		{Name: "KubeHpaReplicasMismatch", Severity: warning, For: "15m", Board: "autoscaling namespace hpa=horizontalpodautoscaler", Expr: `
 		(
@@ -50,6 +41,23 @@ func autoscaling() []Alert {
 		)`,
 			Summary: "An HPA is at its maximum.",
 			Text:    `HorizontalPodAutoscaler {{ $labels.namespace }}/{{ $labels.horizontalpodautoscaler }} runs its maximum of {{ $value }} replicas: it cannot scale further.`},
+	}
+}
+
+// scalers are alerts on HPAs that kubernetes-mixin lacks, and on the cluster
+// autoscaler, under whatever job it is scraped.
+func scalers() []Alert {
+	const ns = `job="kube-state-metrics"<ns>`
+	const hpa = "kube_horizontalpodautoscaler_"
+	condition := func(name string) string {
+		return `
+		max by (cluster, namespace, horizontalpodautoscaler) (
+			` + hpa + `status_condition{` + ns + `,condition="` + name + `",status="false"}
+		) == 1
+		and on (cluster, namespace, horizontalpodautoscaler)
+		` + hpa + `status_current_replicas{job="kube-state-metrics"} > 0`
+	}
+	return []Alert{
 		{Name: "KubeHpaMetricsUnavailable", Severity: warning, For: "15m", Board: "autoscaling namespace hpa=horizontalpodautoscaler", Expr: condition("ScalingActive"),
 			Summary: "An HPA cannot read its metrics.",
 			Text:    `HorizontalPodAutoscaler {{ $labels.namespace }}/{{ $labels.horizontalpodautoscaler }} gets no metrics and does not scale.`},

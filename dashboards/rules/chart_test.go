@@ -100,6 +100,7 @@ prometheusRule:
   runbooks: https://wiki.example.org
   dashboards: https://grafana.example.org
   excludeNamespaces: [sandbox]
+  excludeGroups: [node-exporter]
   alerts:
     KubeContainerMemoryNearLimit:
       severity: warning
@@ -155,6 +156,11 @@ prometheusRule:
 	}
 	if spikes := rulesOf(rendered["logs"], "LogErrorSpike"); len(spikes) != 2 || !strings.Contains(spikes[0].Expr, "> 1000") {
 		t.Errorf("LogErrorSpike: %+v", spikes)
+	}
+	for _, g := range rendered["nodes"].Groups {
+		if g.Name == "node-exporter" {
+			t.Error("a group that is excluded is there")
+		}
 	}
 	checkRendered(t, rendered)
 }

@@ -22,7 +22,7 @@ func unreachable(name, job, title string) Alert {
 }
 
 // controlPlane are the alerts of kubernetes-system and of the API server,
-// scheduler, controller manager and proxy.
+// scheduler and controller manager.
 func controlPlane() []Alert {
 	return []Alert{
 		{Name: "KubeVersionMismatch", Severity: warning, For: "15m", Board: "control-plane", Expr: `
@@ -57,18 +57,24 @@ func controlPlane() []Alert {
 		) > <ratio>`,
 			Summary: "The API server turns requests away.",
 			Text:    `The API servers of cluster {{ $labels.cluster }} ended {{ $value | humanizePercentage }} of their requests themselves.`},
-		{Name: "KubeAdmissionWebhookErrors", Severity: warning, For: "10m", Board: "control-plane", Params: map[string]string{"rate": "0.1"}, Expr: `
-		sum by (cluster, name, operation) (
-			rate(apiserver_admission_webhook_rejection_count{job="apiserver",error_type!="no_error"}[5m])
-		) > <rate>`,
-			Summary: "An admission webhook fails and blocks requests.",
-			Text:    `Webhook {{ $labels.name }} failed and so refused {{ $value | humanize }} requests of kind {{ $labels.operation }} a second.`},
 		down("KubeAPIDown", critical, "apiserver", "API server", "control-plane"),
 		unreachable("KubeAPIInstanceUnreachable", "apiserver", "API server"),
 		down("KubeSchedulerDown", critical, "kube-scheduler", "scheduler", "control-plane"),
 		unreachable("KubeSchedulerInstanceUnreachable", "kube-scheduler", "scheduler"),
 		down("KubeControllerManagerDown", critical, "kube-controller-manager", "controller manager", "control-plane"),
 		unreachable("KubeControllerManagerInstanceUnreachable", "kube-controller-manager", "controller manager"),
+	}
+}
+
+// admission are alerts on the control plane that kube-prometheus lacks.
+func admission() []Alert {
+	return []Alert{
+		{Name: "KubeAdmissionWebhookErrors", Severity: warning, For: "10m", Board: "control-plane", Params: map[string]string{"rate": "0.1"}, Expr: `
+		sum by (cluster, name, operation) (
+			rate(apiserver_admission_webhook_rejection_count{job="apiserver",error_type!="no_error"}[5m])
+		) > <rate>`,
+			Summary: "An admission webhook fails and blocks requests.",
+			Text:    `Webhook {{ $labels.name }} failed and so refused {{ $value | humanize }} requests of kind {{ $labels.operation }} a second.`},
 		down("KubeProxyDown", critical, "kube-proxy", "kube-proxy", "control-plane"),
 		unreachable("KubeProxyInstanceUnreachable", "kube-proxy", "proxy"),
 	}

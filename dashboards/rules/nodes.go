@@ -44,7 +44,7 @@ func filesystems() []Alert {
 	return alerts
 }
 
-// nodes are node-mixin's alerts, and on OOM kills and stalls, which it lacks.
+// nodes are node-mixin's alerts.
 func nodes() []Alert {
 	const job = `job="node-exporter"`
 	network := func(direction string) string {
@@ -136,6 +136,13 @@ func nodes() []Alert {
 			Expr:    `(node_bonding_slaves{` + job + `} - node_bonding_active{` + job + `}) != 0`,
 			Summary: "A bonded interface lacks links.",
 			Text:    `Bond {{ $labels.master }} of node {{ $labels.instance }} lacks {{ $value }} links.`},
+	}...)
+}
+
+// hosts are alerts on nodes that node-mixin lacks.
+func hosts() []Alert {
+	const job = `job="node-exporter"`
+	return []Alert{
 		{Name: "NodeOOMKills", Severity: warning, Board: "node node=instance",
 			Expr:    `increase(node_vmstat_oom_kill{` + job + `}[15m]) > 0`,
 			Summary: "The kernel killed processes for want of memory.",
@@ -148,5 +155,5 @@ func nodes() []Alert {
 			Expr:    `time() - node_boot_time_seconds{` + job + `} < <seconds>`,
 			Summary: "A node started.",
 			Text:    `Node {{ $labels.instance }} started {{ $value | humanizeDuration }} ago.`},
-	}...)
+	}
 }

@@ -25,8 +25,8 @@ func full(left string) string {
 		predict_linear(kubelet_volume_stats_` + left + `{job="kubelet",metrics_path="/metrics"}[6h], 4 * 24 * 3600) < 0`
 }
 
-func storage() []Alert {
-	const ns = `job="kube-state-metrics"<ns>`
+// volumes are the alerts of kubernetes-storage.
+func volumes() []Alert {
 	const claim = `The volume of PersistentVolumeClaim {{ $labels.namespace }}/{{ $labels.persistentvolumeclaim }} `
 	low, some := map[string]string{"ratio": "0.03"}, map[string]string{"ratio": "0.15"}
 	return []Alert{
@@ -46,6 +46,13 @@ func storage() []Alert {
 			Expr:    `kube_persistentvolume_status_phase{job="kube-state-metrics",phase=~"Failed|Pending"} > 0`,
 			Summary: "A PersistentVolume has a problem.",
 			Text:    `PersistentVolume {{ $labels.persistentvolume }} is in phase {{ $labels.phase }}.`},
+	}
+}
+
+// claims are alerts on volumes that kubernetes-mixin lacks.
+func claims() []Alert {
+	const ns = `job="kube-state-metrics"<ns>`
+	return []Alert{
 		{Name: "KubePersistentVolumeClaimPending", Severity: warning, For: "15m", Board: "storage namespace persistentvolumeclaim", Expr: `
 		max by (cluster, namespace, persistentvolumeclaim) (
 			kube_persistentvolumeclaim_status_phase{` + ns + `,phase="Pending"}

@@ -1,6 +1,7 @@
 {{- /*
 crowsnest.rules fills a file of files/rules: (list $ path settings). Settings
-have alerts by name or ID, excludeNamespaces, runbooks and dashboards.
+have alerts by name or ID, excludeNamespaces, excludeGroups, runbooks and
+dashboards.
 */ -}}
 {{- define "crowsnest.rules" -}}
 {{- $settings := index . 2 }}
@@ -14,7 +15,7 @@ have alerts by name or ID, excludeNamespaces, runbooks and dashboards.
       {{- $rules = concat $rules (include "crowsnest.alerts" (list . $settings) | fromYamlArray) }}
     {{- end }}
   {{- end }}
-  {{- if $rules }}
+  {{- if and $rules (not (has $group.name $settings.excludeGroups)) }}
     {{- $groups = append $groups (set $group "rules" $rules) }}
   {{- end }}
 {{- end }}
