@@ -309,6 +309,24 @@ func TestOptionalKindComesAndGoes(t *testing.T) {
 	}
 }
 
+// A cluster without a kind that not every cluster has is not one whose lists fail.
+func TestOnlyFailuresCountAsErrorsOfLists(t *testing.T) {
+	for code, want := range map[int]uint64{http.StatusNotFound: 0, http.StatusForbidden: 1} {
+		server := httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, _ *http.Request) { answer.WriteHeader(code) }))
+		defer server.Close()
+		k := verticalPodAutoscalers()
+		var self selfCounts
+		w := &watcher{kind: k, codec: codecOf(k.encoding), client: server.Client(), url: server.URL,
+			store: newStore(k, &budget{max: 1 << 20}), report: &report{self: &self}}
+		if err := w.listAndWatch(t.Context()); !hasStatus(err, code) {
+			t.Errorf("HTTP %d: error %v", code, err)
+		}
+		if got := self.list.failure.Load(); got != want {
+			t.Errorf("HTTP %d: %d errors of lists, want %d", code, got, want)
+		}
+	}
+}
+
 // row is an object in JSON.
 type row struct {
 	metav1.ObjectMeta `json:"metadata"`

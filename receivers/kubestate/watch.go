@@ -57,7 +57,7 @@ func (w *watcher) run(ctx context.Context) {
 			return
 		}
 		wait := retry.next()
-		if w.kind.optional && hasStatus(err, http.StatusNotFound) {
+		if w.undefined(err) {
 			w.absent()
 			wait = spread(absentPause)
 		} else {
@@ -76,6 +76,12 @@ func (w *watcher) run(ctx context.Context) {
 // first ends the wait for the first list, successful or not.
 func (w *watcher) first() { w.tried.Do(w.waiting.Done) }
 
+// undefined tells of an error that the kind is one which this cluster lacks:
+// nothing is wrong, and alerts on errors of lists must not hear of it.
+func (w *watcher) undefined(err error) bool {
+	return w.kind.optional && hasStatus(err, http.StatusNotFound)
+}
+
 // absent forgets the objects of a kind that is no longer defined.
 func (w *watcher) absent() {
 	w.store.begin()
@@ -86,7 +92,9 @@ func (w *watcher) absent() {
 // listAndWatch returns the error that ended it, never nil.
 func (w *watcher) listAndWatch(ctx context.Context) error {
 	err := w.list(ctx)
-	w.report.listed(err)
+	if !w.undefined(err) {
+		w.report.listed(err)
+	}
 	if err != nil {
 		return fmt.Errorf("list %s: %w", w.kind.resource, err)
 	}
