@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
@@ -296,5 +297,28 @@ func TestMemoryIsBoundedAndGivenBack(t *testing.T) {
 	b.page.close()
 	if used := b.page.memory.used.Load(); used != 0 {
 		t.Errorf("%d bytes are not given back", used)
+	}
+}
+
+// Histograms and summaries whose labels are the same are whole, each by its name.
+func TestFamiliesOfEqualLabelsAreWhole(t *testing.T) {
+	var body strings.Builder
+	want := map[string]pmetric.MetricType{}
+	for _, name := range []string{"a_seconds", "b_seconds", "c_seconds"} {
+		fmt.Fprintf(&body, "# TYPE %[1]s histogram\n%[1]s_bucket{le=\"1\"} 1\n%[1]s_bucket{le=\"+Inf\"} 2\n%[1]s_sum 3\n%[1]s_count 2\n", name)
+		fmt.Fprintf(&body, "# TYPE %[1]s summary\n%[1]s{quantile=\"0.5\"} 1\n%[1]s_sum 3\n%[1]s_count 2\n", "of_"+name)
+		want[name], want["of_"+name] = pmetric.MetricTypeHistogram, pmetric.MetricTypeSummary
+	}
+	b := newBench(&job{})
+	for second := range int64(3) {
+		got := map[string]pmetric.MetricType{}
+		for _, rm := range b.scrapeAt(t, scrapeTime+1000*second, body.String(), text).ResourceMetrics().All() {
+			for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
+				got[m.Name()] = m.Type()
+			}
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("scrape %d (-want +got):\n%s", second, d)
+		}
 	}
 }
