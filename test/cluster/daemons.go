@@ -203,7 +203,9 @@ func (m *native) arguments(n node, daemon string) []string {
 	case "etcd":
 		return []string{"--data-dir=" + m.path("etcd"), "--unsafe-no-fsync", "--log-level=warn",
 			"--listen-client-urls=http://127.0.0.1:2379", "--advertise-client-urls=http://127.0.0.1:2379",
-			"--listen-peer-urls=http://127.0.0.1:2380"}
+			"--listen-peer-urls=http://127.0.0.1:2380",
+			// For agents, as are those of the others: these listen on every address.
+			"--listen-metrics-urls=http://" + m.net.node(1) + ":2381"}
 	case "kube-apiserver":
 		return []string{"--etcd-servers=http://127.0.0.1:2379",
 			"--advertise-address=" + m.net.node(1), "--secure-port=6443", "--service-cluster-ip-range=" + m.net.services(),
