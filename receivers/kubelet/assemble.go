@@ -10,51 +10,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
 
-// points are the data points of a family of numbers on this page.
-func (p *page) points(f *family) pmetric.NumberDataPointSlice {
-	if f.used == p.generation {
-		return f.numbers
-	}
-	m := p.metric(f, f.metric, f.kind)
-	if f.kind == model.MetricTypeCounter {
-		sum := m.SetEmptySum()
-		sum.SetIsMonotonic(true)
-		sum.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
-		f.numbers = sum.DataPoints()
-	} else {
-		f.numbers = m.SetEmptyGauge().DataPoints()
-	}
-	f.numbers.EnsureCapacity(f.size) // about as many as last time
-	f.used, f.size = p.generation, 0
-	return f.numbers
-}
-
-func (p *page) metric(f *family, name string, kind model.MetricType) pmetric.Metric {
-	m := p.out.AppendEmpty()
-	m.SetName(name)
-	m.SetDescription(f.help)
-	m.SetUnit(f.unit)
-	if kind == model.MetricTypeGaugeHistogram {
-		kind = model.MetricTypeUnknown // its series stand alone
-	}
-	m.Metadata().PutStr(metadataType, string(kind))
-	return m
-}
-
-// part is where a member of a group goes that stands alone.
-func (p *page) part(s *series) pmetric.NumberDataPointSlice {
-	name := s.id.name()
-	to, ok := p.parts[name]
-	if !ok {
-		if p.parts == nil {
-			p.parts = map[string]pmetric.NumberDataPointSlice{}
-		}
-		to = p.metric(s.family, name, model.MetricTypeUnknown).SetEmptyGauge().DataPoints()
-		p.parts[name] = to
-	}
-	return to
-}
-
 // assemble makes data points of the groups of a family that the page has.
 func (p *page) assemble(f *family) {
 	switch f.kind {
@@ -74,26 +29,26 @@ func (p *page) assembleHistograms(f *family) {
 			p.scatterGroup(g)
 			continue
 		}
+		p.reserve(len(g.bounds) + 2)
 		p.putHistogram(p.histograms(f).AppendEmpty(), g, count)
 	}
 }
 
-// histograms are the data points of a family of histograms on this page.
+// histograms are the data points of a family of histograms in this request.
 func (p *page) histograms(f *family) pmetric.HistogramDataPointSlice {
-	if f.composed != p.generation {
-		f.composed = p.generation
+	if f.composed != p.request {
+		f.composed = p.request
 		h := p.metric(f, f.metric, f.kind).SetEmptyHistogram()
 		h.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
 		f.histograms = h.DataPoints()
-		f.histograms.EnsureCapacity(len(f.present))
 	}
 	return f.histograms
 }
 
-// summaries are the data points of a family of summaries on this page.
+// summaries are the data points of a family of summaries in this request.
 func (p *page) summaries(f *family) pmetric.SummaryDataPointSlice {
-	if f.composed != p.generation {
-		f.composed = p.generation
+	if f.composed != p.request {
+		f.composed = p.request
 		f.summaries = p.metric(f, f.metric, f.kind).SetEmptySummary().DataPoints()
 	}
 	return f.summaries
@@ -203,6 +158,7 @@ func (p *page) assembleSummaries(f *family) {
 			p.scatterGroup(g)
 			continue
 		}
+		p.reserve(len(g.bounds) + 2)
 		p.putSummary(p.summaries(f).AppendEmpty(), g)
 	}
 }
@@ -226,6 +182,7 @@ func (p *page) putSummary(to pmetric.SummaryDataPoint, g *group) {
 func (p *page) assembleCounters(f *family) {
 	for _, g := range f.present {
 		if p.has(g.total) {
+			p.reserve(1)
 			p.put(p.points(f), g.total).SetStartTimestamp(p.start(g))
 		}
 	}
@@ -245,7 +202,10 @@ func (p *page) start(g *group) pcommon.Timestamp {
 
 // scatterGroup sends on the series of a group one by one.
 func (p *page) scatterGroup(g *group) {
-	p.members(g, func(s *series) { p.put(p.part(s), s) })
+	p.members(g, func(s *series) {
+		p.reserve(1)
+		p.put(p.part(s), s)
+	})
 }
 
 // markGroup writes the one marker of a group that is gone as a whole. A
@@ -256,6 +216,7 @@ func (p *page) markGroup(g *group) {
 	}
 	g.marked = p.generation
 	p.tally.stale++
+	p.reserve(len(g.bounds) + 2)
 	if g.family.kind == model.MetricTypeSummary {
 		p.markSummary(p.summaries(g.family).AppendEmpty(), g)
 		return

@@ -96,12 +96,12 @@ func BenchmarkScrape(b *testing.B) {
 }
 
 func benchmarkPage(b *testing.B, p *page, body []byte) {
-	p.begin(scrapeTime, pmetric.NewMetricSlice())
+	p.begin(scrapeTime)
 	if err := p.parse(body, formatText); err != nil {
 		b.Fatal(err)
 	}
 	p.sweep()
-	p.release()
+	p.write(pmetric.NewMetricSlice(), pmetric.NewMetricSlice)
 	p.commit(true, false)
 }
 

@@ -36,20 +36,21 @@
 //
 // # What goes out
 //
-// One ResourceMetrics per page and scrape, with service.name "kubelet" (label
-// job), service.instance.id "<host>:<port>" (instance) and url.path
-// (metrics_path). Each Metric bears its exact name on the page, the declared
-// type in its metadata as "prometheus.type", the labels verbatim as data point
-// attributes (labels with an empty value are absent labels to Prometheus and
-// are left out), and the page's own timestamps where it has them. Classic
-// histograms and summaries are put together from their series; one whose parts
-// contradict each other (bucket counts that fall, a _count other than the +Inf
-// bucket) goes on as its parts, each a plain series, since no value may be
-// made up and none left out. With native_histograms the page is asked for in
-// protobuf, and a kubelet with the feature gate NativeHistograms gives such
-// histograms beside the classic ones: both go on, of one name, since dashboards
-// read the classic ones. A native histogram of more than 4096 buckets from its
-// first to its last is dropped with reason "histogram".
+// Requests of up to 1,000 series each, once the whole page is read, of one
+// ResourceMetrics with service.name "kubelet" (label job), service.instance.id
+// "<host>:<port>" (instance) and url.path (metrics_path). Each Metric bears its
+// exact name on the page, the declared type in its metadata as
+// "prometheus.type", the labels verbatim as data point attributes (labels with
+// an empty value are absent labels to Prometheus and are left out), and the
+// page's own timestamps where it has them. Classic histograms and summaries are
+// put together from their series; one whose parts contradict each other (bucket
+// counts that fall, a _count other than the +Inf bucket) goes on as its parts,
+// each a plain series, since no value may be made up and none left out. With
+// native_histograms the page is asked for in protobuf, and a kubelet with the
+// feature gate NativeHistograms gives such histograms beside the classic ones:
+// both go on, of one name, since dashboards read the classic ones. A native
+// histogram of more than 4096 buckets from its first to its last is dropped
+// with reason "histogram".
 //
 // Beside the page go "up", "scrape_duration_seconds" and
 // "scrape_samples_scraped", as Prometheus makes them.

@@ -68,22 +68,36 @@ func untilPhase(now time.Time, interval, phase time.Duration) time.Duration {
 // scrape gets the page once and sends what it says.
 func (e *endpoint) scrape(ctx context.Context) {
 	started := time.Now()
-	md, scope := e.metrics()
-	err := e.read(ctx, started.UnixMilli(), scope.Metrics())
+	err := e.read(ctx, started.UnixMilli())
 	if ctx.Err() != nil {
 		return // shutting down; what the page says next the next start will tell
 	}
 	if err != nil {
-		md, scope = e.metrics() // the first may hold half a page
-		e.page.begin(started.UnixMilli(), scope.Metrics())
+		e.page.begin(started.UnixMilli()) // it may have half a page
 		e.page.vanish()
 	}
 	took := time.Since(started)
-	e.report(scope.Metrics(), started, took, err == nil)
-	taken := e.send(ctx, md)
-	e.telemetry.record(e.path, outcomeOf(err), took, len(e.page.next), e.page.tally)
+	taken := e.hand(ctx, started, took, err == nil)
+	e.telemetry.record(e.path, outcomeOf(err), took, len(e.page.found), e.page.tally)
 	e.page.commit(taken, err != nil)
 	e.tell(err)
+}
+
+// hand sends what the page says, request by request, and says whether all were
+// taken for good or ill.
+func (e *endpoint) hand(ctx context.Context, started time.Time, took time.Duration, up bool) (taken bool) {
+	md, scope := e.metrics()
+	taken = true
+	e.page.write(scope.Metrics(), func() pmetric.MetricSlice {
+		taken = e.send(ctx, md) && taken
+		md, scope = e.metrics()
+		return scope.Metrics()
+	})
+	e.report(scope.Metrics(), started, took, up)
+	e.settle(e.page.tally.overLimit, reasonSeriesLimit)
+	e.settle(e.page.tally.badTimes, reasonTime)
+	e.settle(e.page.tally.unfit, reasonHistogram)
+	return e.send(ctx, md) && taken
 }
 
 func (e *endpoint) metrics() (pmetric.Metrics, pmetric.ScopeMetrics) {
@@ -98,13 +112,13 @@ func (e *endpoint) metrics() (pmetric.Metrics, pmetric.ScopeMetrics) {
 	return md, scope
 }
 
-// read gets and parses the page into out.
-func (e *endpoint) read(ctx context.Context, now int64, out pmetric.MetricSlice) error {
+// read gets and parses the page.
+func (e *endpoint) read(ctx context.Context, now int64) error {
 	body, in, err := e.fetcher.fetch(ctx)
 	if err != nil {
 		return err
 	}
-	e.page.begin(now, out)
+	e.page.begin(now)
 	if err := e.page.parse(body, in); err != nil {
 		return &failure{outcomeMalformed, err, "the whole page is refused, as Prometheus would; report the line to whoever exports it"}
 	}
@@ -133,15 +147,11 @@ func (e *endpoint) report(out pmetric.MetricSlice, started time.Time, took time.
 	gauge("scrape_samples_scraped", "Number of samples that the page had.", "", float64(e.page.tally.samples))
 }
 
-// send hands the scrape on and says whether it was taken for good or ill: a
-// scrape cannot be had again, so one refused for now is given up, too.
+// send hands a request on and says whether it was taken for good or ill: a
+// scrape cannot be had again, so what is refused for now is given up, too.
 func (e *endpoint) send(ctx context.Context, md pmetric.Metrics) (taken bool) {
-	e.settle(e.page.tally.overLimit, reasonSeriesLimit)
-	e.settle(e.page.tally.badTimes, reasonTime)
-	e.settle(e.page.tally.unfit, reasonHistogram)
 	points := md.DataPointCount() // before it is no longer ours
 	err := e.next.ConsumeMetrics(ctx, md)
-	e.page.release()
 	switch {
 	case err == nil:
 		return true

@@ -37,11 +37,11 @@ type family struct {
 	kind     model.MetricType
 	declared uint64 // generation of the page that declared it
 
-	used    uint64 // generation of the page to which numbers belongs
+	used    uint64 // request to which numbers belongs
 	numbers pmetric.NumberDataPointSlice
-	size    int // of numbers, kept for the next page
+	left    int // numbers of this page that are not written yet
 
-	composed   uint64 // generation of the page to which these belong
+	composed   uint64 // request to which these belong
 	histograms pmetric.HistogramDataPointSlice
 	summaries  pmetric.SummaryDataPointSlice
 	natives    pmetric.ExponentialHistogramDataPointSlice
@@ -78,7 +78,7 @@ func (p *page) declare(name string, kind model.MetricType) {
 func (p *page) define(f *family, kind model.MetricType) {
 	known := f.declared != 0
 	f.declared = p.generation
-	f.present = f.present[:0]
+	f.present, f.left = f.present[:0], 0
 	metric := f.name
 	if p.openMetrics && kind == model.MetricTypeCounter {
 		metric += "_total"

@@ -149,7 +149,7 @@ func scrape(t testing.TB, p *page, body string, openMetrics bool) pmetric.Metric
 func scrapeAt(t testing.TB, p *page, now int64, body string, openMetrics, taken bool) pmetric.MetricSlice {
 	t.Helper()
 	out := pmetric.NewMetricSlice()
-	p.begin(now, out)
+	p.begin(now)
 	in := formatText
 	if openMetrics {
 		in = formatOpenMetrics
@@ -158,17 +158,22 @@ func scrapeAt(t testing.TB, p *page, now int64, body string, openMetrics, taken 
 		t.Fatal(err)
 	}
 	p.sweep()
-	p.release()
+	writeAll(p, out)
 	p.commit(taken, false)
 	return out
+}
+
+// writeAll writes all requests to one slice.
+func writeAll(p *page, out pmetric.MetricSlice) {
+	p.write(out, func() pmetric.MetricSlice { return out })
 }
 
 // fail runs one scrape that gave no page.
 func fail(p *page, now int64, taken bool) pmetric.MetricSlice {
 	out := pmetric.NewMetricSlice()
-	p.begin(now, out)
+	p.begin(now)
 	p.vanish()
-	p.release()
+	writeAll(p, out)
 	p.commit(taken, true)
 	return out
 }

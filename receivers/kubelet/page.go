@@ -8,7 +8,6 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/labels"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
 
@@ -44,9 +43,14 @@ type tally struct {
 	stale      int // markers made
 }
 
+// requestSeries is how many series a request may have. A page's metrics take
+// ten times the page's bytes, and again with each copy on their way (spool,
+// OTLP, compression): they are never there as a whole.
+const requestSeries = 1000
+
 // page turns the successive scrapes of one exposition page into metrics. Use
 // is begin, then parse and sweep or, if there is nothing to parse, vanish;
-// then commit. It is not safe for concurrent use.
+// then write and commit. It is not safe for concurrent use.
 type page struct {
 	maxSeries int
 	filter    *filter // nil: every series goes on
@@ -70,14 +74,20 @@ type page struct {
 
 	order  []*series // of the last page, in its order
 	cursor int       // the place in order where the next line is expected
-	next   []*series // of this page
+	found  []*series // of this page
 
-	now      int64 // in milliseconds since 1970
-	out      pmetric.MetricSlice
+	now      int64     // in milliseconds since 1970
 	grouped  []*family // that have groups on this page
-	parts    map[string]pmetric.NumberDataPointSlice
+	natives  []native  // of this page
 	vanished []*series
 	tally    tally
+
+	// What write writes to: next hands out on and gives the following request's.
+	out     pmetric.MetricSlice
+	next    func() pmetric.MetricSlice
+	request uint64 // counts requests: a family's slices are of one
+	room    int    // for series, in this request
+	parts   map[string]pmetric.NumberDataPointSlice
 }
 
 func newPage(maxSeries int, f *filter) *page {
@@ -91,20 +101,19 @@ func newPage(maxSeries int, f *filter) *page {
 	}
 }
 
-// begin starts a scrape at now (milliseconds since 1970) that writes to out.
-func (p *page) begin(now int64, out pmetric.MetricSlice) {
+// begin starts a scrape at now (milliseconds since 1970).
+func (p *page) begin(now int64) {
 	p.generation++
-	p.now, p.out = now, out
+	p.now = now
 	p.cursor = 0
-	p.next = p.next[:0]
+	p.found = p.found[:0]
 	p.grouped = p.grouped[:0]
+	p.natives = nil
 	p.vanished = p.vanished[:0]
-	p.parts = nil
 	p.tally = tally{}
 }
 
-// parse reads a whole page. After an error out holds rubbish, and the scrape
-// has to be begun again.
+// parse reads a whole page. After an error the scrape has to be begun again.
 func (p *page) parse(body []byte, in format) error {
 	if openMetrics := in == formatOpenMetrics; openMetrics != p.openMetrics {
 		p.openMetrics = openMetrics
@@ -117,17 +126,11 @@ func (p *page) parse(body []byte, in format) error {
 	case formatProtobuf:
 		read = p.parseProtobuf
 	}
-	if err := read(body); err != nil {
-		return err
-	}
-	for _, f := range p.grouped {
-		p.assemble(f)
-	}
-	return nil
+	return read(body)
 }
 
 // full says whether the page has as many series as may be taken.
-func (p *page) full() bool { return len(p.next) >= p.maxSeries }
+func (p *page) full() bool { return len(p.found) >= p.maxSeries }
 
 // sample takes one line of the page.
 func (p *page) sample(s *series, value float64, time int64) {
@@ -143,41 +146,13 @@ func (p *page) sample(s *series, value float64, time int64) {
 		p.tally.badTimes++
 		return
 	}
-	s.seen, s.value, s.time, s.index = p.generation, value, time, int32(len(p.next))
-	p.next = append(p.next, s)
+	s.seen, s.value, s.time, s.index = p.generation, value, time, int32(len(p.found))
+	p.found = append(p.found, s)
 	if s.group != nil {
 		p.gather(s.group)
 		return
 	}
-	p.put(p.points(s.family), s)
-	s.family.size++
-}
-
-// put appends s as a data point of its own.
-func (p *page) put(to pmetric.NumberDataPointSlice, s *series) pmetric.NumberDataPoint {
-	point := to.AppendEmpty()
-	point.SetTimestamp(timestamp(s.time))
-	point.SetDoubleValue(s.value)
-	attributes(point.Attributes(), s, "")
-	if s.exemplars != nil {
-		putExemplars(point.Exemplars(), s)
-	}
-	return point
-}
-
-// attributes writes the labels of s but its name and the one named without.
-func attributes(to pcommon.Map, s *series, without string) {
-	to.EnsureCapacity(len(s.id) - 1)
-	for _, handle := range s.id {
-		if l := handle.Value(); l.Name != model.MetricNameLabel && l.Name != without {
-			to.PutStr(l.Name, l.Value)
-		}
-	}
-}
-
-// timestamp turns milliseconds since 1970 into pdata's nanoseconds.
-func timestamp(milliseconds int64) pcommon.Timestamp {
-	return pcommon.Timestamp(milliseconds * 1e6)
+	s.family.left++
 }
 
 // intern finds or makes the series of a line not seen in this form before.
@@ -218,16 +193,16 @@ func (p *page) hash(raw []byte) uint64 { return maphash.Bytes(p.seed, raw) }
 
 // current makes sure that s stands in the family that this page declares.
 func (p *page) current(s *series) {
-	if s.epoch == p.epoch && s.family.declared == p.generation {
+	if s.seen == p.generation || s.epoch == p.epoch && s.family.declared == p.generation {
 		return
 	}
 	s.detach()
 	p.bind(s.id.all()).attach(s)
 }
 
-// sweep marks the series that this page had no more.
+// sweep finds the series that this page had no more, which write marks.
 func (p *page) sweep() {
-	if len(p.byLine) == len(p.next) {
+	if len(p.byLine) == len(p.found) {
 		return
 	}
 	for _, s := range p.byLine {
@@ -235,51 +210,14 @@ func (p *page) sweep() {
 			p.vanished = append(p.vanished, s)
 		}
 	}
-	p.mark()
 }
 
-// vanish marks every series, for a page that could not be had.
+// vanish has every series marked, for a page that could not be had.
 func (p *page) vanish() {
 	for _, s := range p.byLine {
 		p.vanished = append(p.vanished, s)
 	}
-	p.mark()
 }
-
-// mark writes a marker for each vanished series that somebody may still
-// believe in.
-func (p *page) mark() {
-	for _, s := range p.vanished {
-		if !s.live {
-			continue
-		}
-		switch {
-		case s.group == nil:
-			p.markNumber(p.points(s.family), s)
-		case s.role == roleNative:
-			p.markNative(s)
-		case s.role == roleTotal:
-			p.markNumber(p.points(s.family), s)
-		case s.group.whole && s.group.seen != p.generation:
-			p.markGroup(s.group)
-		case s.role != roleCreated:
-			p.markNumber(p.part(s), s)
-		}
-	}
-}
-
-func (p *page) markNumber(to pmetric.NumberDataPointSlice, s *series) {
-	point := to.AppendEmpty()
-	point.SetFlags(noValue)
-	point.SetTimestamp(timestamp(p.markTime(s)))
-	attributes(point.Attributes(), s, "")
-	p.tally.stale++
-}
-
-// markTime is the scrape's time, but after the last value: a page's own
-// timestamps may be ahead of this node's clock, and a marker that a store
-// refuses as out of order marks nothing.
-func (p *page) markTime(s *series) int64 { return max(p.now, s.time+1) }
 
 // commit ends a scrape. taken says whether the pipeline took what it made,
 // failed whether the page could not be had.
@@ -288,7 +226,7 @@ func (p *page) commit(taken, failed bool) {
 		p.commitFailure(taken)
 		return
 	}
-	for _, s := range p.next {
+	for _, s := range p.found {
 		s.live = true
 	}
 	for _, s := range p.vanished {
@@ -296,24 +234,13 @@ func (p *page) commit(taken, failed bool) {
 			p.forget(s)
 		}
 	}
-	p.order, p.next = p.next, p.order
-	clear(p.next[:cap(p.next)]) // or it keeps what was forgotten
+	p.order, p.found = p.found, p.order
+	clear(p.found[:cap(p.found)]) // or it keeps what was forgotten
 	clear(p.vanished[:cap(p.vanished)])
 	for name, f := range p.families {
 		if f.declared != p.generation && len(f.groups) == 0 {
 			delete(p.families, name)
 		}
-	}
-}
-
-// release lets go of what was handed on: it is the pipeline's now.
-func (p *page) release() {
-	p.out, p.parts = pmetric.MetricSlice{}, nil
-	for _, f := range p.families {
-		f.numbers = pmetric.NumberDataPointSlice{}
-		f.histograms = pmetric.HistogramDataPointSlice{}
-		f.summaries = pmetric.SummaryDataPointSlice{}
-		f.natives = pmetric.ExponentialHistogramDataPointSlice{}
 	}
 }
 

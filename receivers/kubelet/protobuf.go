@@ -102,27 +102,42 @@ func (p *page) sampleNative(s *series, h *histogram.Histogram, at int64) {
 		p.tally.unfit++
 		return
 	}
-	s.seen, s.time, s.index = p.generation, at, int32(len(p.next))
-	p.next = append(p.next, s)
+	s.seen, s.time, s.index = p.generation, at, int32(len(p.found))
+	p.found = append(p.found, s)
 	if classic := p.families[s.family.name]; classic != nil {
 		s.family.help = classic.help
 	}
-	to := p.natives(s.family).AppendEmpty()
-	to.SetTimestamp(timestamp(at))
-	to.SetScale(h.Schema)
-	to.SetCount(h.Count)
-	to.SetSum(h.Sum)
-	to.SetZeroThreshold(h.ZeroThreshold)
-	to.SetZeroCount(h.ZeroCount)
-	positive.put(to.Positive())
-	negative.put(to.Negative())
-	attributes(to.Attributes(), s, "")
+	p.natives = append(p.natives, native{series: s, positive: positive, negative: negative,
+		schema: h.Schema, count: h.Count, sum: h.Sum, zeroThreshold: h.ZeroThreshold, zeroCount: h.ZeroCount})
 }
 
-// natives are the data points of a family of native histograms on this page.
-func (p *page) natives(f *family) pmetric.ExponentialHistogramDataPointSlice {
-	if f.composed != p.generation {
-		f.composed = p.generation
+// native is a native histogram of the page.
+type native struct {
+	series             *series
+	positive, negative buckets
+	schema             int32
+	count, zeroCount   uint64
+	sum, zeroThreshold float64
+}
+
+func (p *page) putNative(n *native) {
+	p.reserve(1 + (len(n.positive.counts)+len(n.negative.counts))/8)
+	to := p.exponentials(n.series.family).AppendEmpty()
+	to.SetTimestamp(timestamp(n.series.time))
+	to.SetScale(n.schema)
+	to.SetCount(n.count)
+	to.SetSum(n.sum)
+	to.SetZeroThreshold(n.zeroThreshold)
+	to.SetZeroCount(n.zeroCount)
+	n.positive.put(to.Positive())
+	n.negative.put(to.Negative())
+	attributes(to.Attributes(), n.series, "")
+}
+
+// exponentials are the data points of a family of native histograms in this request.
+func (p *page) exponentials(f *family) pmetric.ExponentialHistogramDataPointSlice {
+	if f.composed != p.request {
+		f.composed = p.request
 		h := p.metric(f, f.metric, f.kind).SetEmptyExponentialHistogram()
 		h.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
 		f.natives = h.DataPoints()
@@ -132,7 +147,8 @@ func (p *page) natives(f *family) pmetric.ExponentialHistogramDataPointSlice {
 
 // markNative writes the marker of a native histogram that is gone.
 func (p *page) markNative(s *series) {
-	to := p.natives(s.family).AppendEmpty()
+	p.reserve(1)
+	to := p.exponentials(s.family).AppendEmpty()
 	to.SetFlags(noValue)
 	to.SetTimestamp(timestamp(p.markTime(s)))
 	attributes(to.Attributes(), s, "")

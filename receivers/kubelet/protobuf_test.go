@@ -173,15 +173,15 @@ func FuzzProtobuf(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		p := newPage(1000, nil)
 		for range 2 {
-			p.begin(scrapeTime, pmetric.NewMetricSlice())
+			p.begin(scrapeTime)
 			failed := p.parse(slices.Clone(body), formatProtobuf) != nil
 			if failed {
-				p.begin(scrapeTime, pmetric.NewMetricSlice())
+				p.begin(scrapeTime)
 				p.vanish()
 			} else {
 				p.sweep()
 			}
-			p.release()
+			writeAll(p, pmetric.NewMetricSlice())
 			p.commit(true, failed)
 		}
 	})

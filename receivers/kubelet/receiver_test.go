@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.opentelemetry.io/otel/attribute"
 	"go.uber.org/zap"
@@ -105,6 +106,52 @@ func TestRefusedByPipeline(t *testing.T) {
 	e.scrape(t.Context())
 	series, _ := r.sink.last(t)
 	equal(t, series, []string{`{__name__="a"} 1`, `{__name__="b"} stale`})
+}
+
+// refusing is a pipeline that does not take one of the requests.
+type refusing struct {
+	*sink
+	until int // it, counted from 1
+}
+
+func (r *refusing) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
+	if r.until--; r.until == 0 {
+		return errors.New("disk full")
+	}
+	return r.sink.ConsumeMetrics(ctx, md)
+}
+
+// A page goes out in requests of bounded size; one that is refused takes only
+// its own points with it, and no marker is taken for given.
+func TestRequestsOfOnePage(t *testing.T) {
+	r := newRig(t, text(fullNode(t)), nil)
+	e := r.page(t, "/metrics/cadvisor")
+	e.scrape(t.Context())
+	if n := len(r.sink.got); n != 14 {
+		t.Errorf("%d requests for 13,200 series, want 14", n)
+	}
+	for _, md := range r.sink.got {
+		if n := md.DataPointCount(); n > requestSeries+3 {
+			t.Errorf("a request of %d points", n)
+		}
+	}
+	if series, _ := r.sink.last(t); len(series) != 13_200 {
+		t.Errorf("%d series went out, want 13,200", len(series))
+	}
+	r.server.Config.Handler = text("a 1\n")
+	e.next = &refusing{sink: r.sink, until: 3}
+	e.scrape(t.Context())
+	if n := r.count(t, "crowsnest_dropped_items", attribute.String("reason", reasonRefused)); n != requestSeries {
+		t.Errorf("%d points counted as refused, want those of one request", n)
+	}
+	e.scrape(t.Context())
+	if series, _ := r.sink.last(t); len(series) != 13_200+1 {
+		t.Errorf("%d series after the refusal, want all marked again", len(series))
+	}
+	e.scrape(t.Context())
+	if series, _ := r.sink.last(t); len(series) != 1 {
+		t.Errorf("%d series, want one", len(series))
+	}
 }
 
 func TestLimitsAreInTheLedger(t *testing.T) {

@@ -53,7 +53,7 @@ func (s *sink) last(t *testing.T) (series []string, up string) {
 	if len(s.got) == 0 {
 		t.Fatal("nothing was sent")
 	}
-	for _, line := range flatten(s.got[len(s.got)-1].ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics()) {
+	for _, line := range flatten(s.lastScrape()) {
 		line = line[:strings.LastIndexByte(line, ' ')]
 		if value, ok := strings.CutPrefix(line, `{__name__="up"} `); ok {
 			up = value
@@ -62,6 +62,35 @@ func (s *sink) last(t *testing.T) (series []string, up string) {
 		}
 	}
 	return series, up
+}
+
+// lastScrape joins the requests of the last scrape: those after the one before
+// it, which ended with "up".
+func (s *sink) lastScrape() pmetric.MetricSlice {
+	all := pmetric.NewMetricSlice()
+	for i := len(s.got) - 1; i >= 0; i-- {
+		metrics := metricsOf(s.got[i])
+		if i < len(s.got)-1 && has(metrics, "up") {
+			break
+		}
+		for _, m := range metrics.All() {
+			m.CopyTo(all.AppendEmpty())
+		}
+	}
+	return all
+}
+
+func metricsOf(md pmetric.Metrics) pmetric.MetricSlice {
+	return md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics()
+}
+
+func has(metrics pmetric.MetricSlice, name string) bool {
+	for _, m := range metrics.All() {
+		if m.Name() == name {
+			return true
+		}
+	}
+	return false
 }
 
 func text(body string) http.HandlerFunc {

@@ -35,10 +35,11 @@ func TestSameSeriesAsPrometheus(t *testing.T) {
 	for instance, body := range pages {
 		out := pmetric.NewMetricSlice()
 		p := newPage(200_000, nil)
-		p.begin(time.Now().UnixMilli(), out)
+		p.begin(time.Now().UnixMilli())
 		if err := p.parse([]byte(body), formatText); err != nil {
 			t.Fatal(err)
 		}
+		writeAll(p, out)
 		var own []string
 		for _, line := range flatten(out) {
 			own = append(own, line[:strings.LastIndexByte(line, ' ')])
