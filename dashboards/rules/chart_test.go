@@ -23,6 +23,14 @@ var helmProgram = toolchain.Program{
 	Flags: []string{"-ldflags", "-s -w -X helm.sh/helm/v4/internal/version.version=v4.3.1"}, Minutes: 3,
 }
 
+func copyFile(to, from string) error {
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, text, 0o644)
+}
+
 // helmRules fills the files with values and returns the groups by file.
 func helmRules(t *testing.T, values string) (files map[string]ruleFile, stderr string, err error) {
 	t.Helper()
@@ -32,6 +40,7 @@ func helmRules(t *testing.T, values string) (files map[string]ruleFile, stderr s
 	}
 	chart := t.TempDir()
 	if err := errors.Join(os.CopyFS(chart, os.DirFS("testdata/chart")),
+		copyFile(filepath.Join(chart, "templates/_rules.tpl"), filepath.Join(chartFiles, "../../templates/monitoring/_rules.tpl")),
 		os.CopyFS(filepath.Join(chart, "files/rules"), os.DirFS(chartFiles))); err != nil {
 		t.Fatal(err)
 	}

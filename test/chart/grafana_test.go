@@ -2,16 +2,12 @@ package chart
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/crowsnest-o11y/crowsnest/test/stores"
 )
 
 type dataSource struct {
@@ -64,47 +60,5 @@ func TestDataSourcesLinkToEachOther(t *testing.T) {
 	for _, store := range []string{"stores.loki.endpoint=http://loki", "stores.jaeger.endpoint=jaeger:4317",
 		"stores.prometheus.endpoint=http://prometheus/api/v1/write"} {
 		links(dataSources(t, mustTemplate(t, "--values", valuesFile("quickstart"), "--set", store)))
-	}
-}
-
-func TestDashboardsCanBeAskedForTheirData(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(chartDir, "dashboards/*.json"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no dashboards: %v", err)
-	}
-	prometheus := stores.TestPrometheus(t, stores.Options{})
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var dashboard struct {
-			UID, Title string
-			Tags       []string
-			Panels     []struct {
-				Title, Description string
-				Targets            []struct{ Expr string }
-			}
-		}
-		if err := json.Unmarshal(text, &dashboard); err != nil {
-			t.Fatalf("decode %s: %v", file, err)
-		}
-		if dashboard.UID == "" || !slices.Contains(dashboard.Tags, "crowsnest") {
-			t.Errorf("%s: uid %q, tags %q", file, dashboard.UID, dashboard.Tags)
-		}
-		for _, panel := range dashboard.Panels {
-			if panel.Description == "" {
-				t.Errorf("%s: panel %q says not what it shows", file, panel.Title)
-			}
-			for _, target := range panel.Targets {
-				expr := strings.NewReplacer("$__rate_interval", "1m", "$__range", "1h").Replace(target.Expr)
-				if _, err := prometheus.Query(t.Context(), expr); err != nil {
-					t.Errorf("%s: panel %q: %v", file, panel.Title, err)
-				}
-			}
-		}
-		if strings.Contains(string(text), `"uid": "crowsnest-prometheus"`) {
-			t.Errorf("%s names a data source instead of the variable", file)
-		}
 	}
 }

@@ -21,7 +21,7 @@ var served = map[string]map[string]string{
 	"apps/v1":                      {"DaemonSet": "daemonsets", "Deployment": "deployments"},
 	"autoscaling/v2":               {"HorizontalPodAutoscaler": "horizontalpodautoscalers"},
 	"policy/v1":                    {"PodDisruptionBudget": "poddisruptionbudgets"},
-	"rbac.authorization.k8s.io/v1": {"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings"},
+	"rbac.authorization.k8s.io/v1": {"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings", "Role": "roles", "RoleBinding": "rolebindings"},
 	"scheduling.k8s.io/v1":         {"PriorityClass": "priorityclasses"},
 }
 

@@ -19,16 +19,24 @@ func permissions(objects []object) []string {
 		}
 		rules, _ := at(o, "rules").([]any)
 		for _, rule := range rules {
-			for _, resource := range at(rule, "resources").([]any) {
+			resources, _ := at(rule, "resources").([]any)
+			urls, _ := at(rule, "nonResourceURLs").([]any)
+			for _, resource := range slices.Concat(resources, urls) {
 				for _, verb := range at(rule, "verbs").([]any) {
-					granted = append(granted, fmt.Sprintf("%s %s%v", verb, at(rule, "apiGroups", 0), resource))
+					group, _ := at(rule, "apiGroups", 0).(string)
+					granted = append(granted, fmt.Sprintf("%s %s/%v", verb, group, resource))
 				}
 			}
 		}
 	}
+	for i := range granted {
+		granted[i] = strings.Replace(granted[i], " /", " ", 1)
+	}
 	sort.Strings(granted)
-	return granted
+	return slices.Compact(granted)
 }
+
+const noSources = "sources.kubeState=false,sources.controlPlane=false,sources.applications=false"
 
 // The table in the README says why each is needed.
 func TestPermissionsAreTheFewThatAreNeeded(t *testing.T) {
@@ -36,16 +44,42 @@ func TestPermissionsAreTheFewThatAreNeeded(t *testing.T) {
 		values []string
 		want   []string
 	}{
-		{nil, []string{"get nodes/metrics", "get pods", "list pods", "watch pods"}},
+		{[]string{"--set", noSources}, []string{"get nodes/metrics", "get pods", "list pods", "watch pods"}},
 		{[]string{"--set", "signals.metrics=false"}, []string{"get pods", "list pods", "watch pods"}},
-		{[]string{"--set", "agent.podSource=kubelet"}, []string{"get nodes/metrics", "get nodes/pods"}},
-		{[]string{"--set", "agent.podSource=kubelet,agent.kubelet.grantNodesProxy=true"},
+		{[]string{"--set", noSources, "--set", "agent.podSource=kubelet"}, []string{"get nodes/metrics", "get nodes/pods"}},
+		{[]string{"--set", noSources, "--set", "agent.podSource=kubelet,agent.kubelet.grantNodesProxy=true"},
 			[]string{"get nodes/metrics", "get nodes/pods", "get nodes/proxy"}},
-		{[]string{"--set", "quickstart.enabled=true"}, []string{"get nodes/metrics", "get pods", "list pods", "watch pods"}},
+		{[]string{"--set", noSources + ",sources.controlPlane=true"}, []string{
+			"create coordination.k8s.io/leases", "get /metrics", "get coordination.k8s.io/leases", "get discovery.k8s.io/endpointslices",
+			"get nodes/metrics", "get pods", "list discovery.k8s.io/endpointslices", "list pods", "update coordination.k8s.io/leases", "watch pods"}},
+		{[]string{"--set", noSources + ",sources.applications=true"}, []string{
+			"get monitoring.coreos.com/podmonitors", "get monitoring.coreos.com/servicemonitors", "get nodes/metrics", "get pods", "get services",
+			"list monitoring.coreos.com/podmonitors", "list monitoring.coreos.com/servicemonitors", "list pods", "list services",
+			"watch monitoring.coreos.com/podmonitors", "watch monitoring.coreos.com/servicemonitors", "watch pods", "watch services"}},
 	} {
 		manifests := mustTemplate(t, append([]string{"--values", valuesFile("default")}, test.values...)...)
 		if diff := cmp.Diff(test.want, permissions(decode(t, manifests))); diff != "" {
 			t.Errorf("%v: permissions (-want +granted):\n%s", test.values, diff)
+		}
+	}
+}
+
+// Nothing is written but the Lease, nothing is granted by a wildcard, and no
+// single Secret can be got.
+func TestPermissionsAreToRead(t *testing.T) {
+	for _, p := range permissions(decode(t, render(t, "default"))) {
+		verb, what, _ := strings.Cut(p, " ")
+		switch {
+		case what == "coordination.k8s.io/leases" && (verb == "create" || verb == "update"):
+		case verb != "get" && verb != "list" && verb != "watch":
+			t.Errorf("%s is granted", p)
+		case strings.Contains(p, "*") || p == "get secrets":
+			t.Errorf("%s is granted", p)
+		}
+	}
+	for _, p := range permissions(decode(t, mustTemplate(t, "--values", valuesFile("default"), "--set", "sources.secrets=false"))) {
+		if strings.HasSuffix(p, " secrets") {
+			t.Errorf("%s is granted without sources.secrets", p)
 		}
 	}
 }
@@ -72,7 +106,8 @@ func checkPod(t *testing.T, o object, spec any, agent bool) {
 	if nonRoot := at(spec, "securityContext", "runAsNonRoot") == true; nonRoot == agent {
 		t.Errorf("%s: runAsNonRoot is %v", who, nonRoot)
 	}
-	if token := at(spec, "automountServiceAccountToken"); token != agent {
+	leads := strings.HasSuffix(o.name(), "-aggregator") // asks the API server for the state of the cluster
+	if token := at(spec, "automountServiceAccountToken"); token != (agent || leads) {
 		t.Errorf("%s: automountServiceAccountToken is %v", who, token)
 	}
 	if seccomp := at(spec, "securityContext", "seccompProfile", "type"); seccomp != "RuntimeDefault" {
@@ -97,7 +132,7 @@ func checkPod(t *testing.T, o object, spec any, agent bool) {
 	volumes, _ := at(spec, "volumes").([]any)
 	for _, v := range volumes {
 		path, _ := at(v, "hostPath", "path").(string)
-		if path != "" && (!agent || !slices.Contains([]string{"/var/log/pods", "/var/lib/crowsnest/monitoring-crowsnest"}, path)) {
+		if path != "" && (!agent || !slices.Contains([]string{"/", "/run/containerd", "/var/log/pods", "/var/lib/crowsnest/monitoring-crowsnest"}, path)) {
 			t.Errorf("%s mounts the node's %s", who, path)
 		}
 	}

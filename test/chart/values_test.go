@@ -13,7 +13,7 @@ import (
 
 // freeValues are maps in which users have keys of their own.
 var freeValues = regexp.MustCompile(`^/(commonLabels|global|.*[lL]abels|.*[aA]nnotations|.*/nodeSelector|.*/affinity|.*/extraEnv|.*/extraPorts|` +
-	`.*/(podS|s)ecurityContext|.*/updateStrategy(/.*)?|.*/resources/(limits|requests))$`)
+	`.*/(podS|s)ecurityContext|.*/updateStrategy(/.*)?|prometheusRule/alerts|.*/resources/(limits|requests))$`)
 
 // mistype puts an unknown key into every map of the values and returns where.
 func mistype(values map[string]any, path string) []string {
