@@ -18,6 +18,7 @@ import (
 	"github.com/crowsnest-o11y/crowsnest/pipeline/rulecheck"
 	"github.com/crowsnest-o11y/crowsnest/pipeline/sequence"
 	"github.com/crowsnest-o11y/crowsnest/pipeline/spool"
+	"github.com/crowsnest-o11y/crowsnest/pipeline/statuspage"
 	"github.com/crowsnest-o11y/crowsnest/receivers/kubestate"
 	"github.com/crowsnest-o11y/crowsnest/receivers/scrape"
 )
@@ -44,8 +45,8 @@ func Program() pipeline.Program {
 		jaeger.NewFactory(),
 	)
 	p.Receivers = append(p.Receivers, kubestate.NewFactory(), scrape.NewFactory())
-	p.Extensions = append(p.Extensions, leader.NewFactory())
-	p.Processors = append(p.Processors, kubeattrs.NewFactory(), spool.NewFactory())
+	p.Extensions = append(p.Extensions, leader.NewFactory(), statuspage.NewFactory())
+	p.Processors = append(p.Processors, kubeattrs.NewFactory(), spool.NewFactory(), statuspage.NewTapFactory())
 	p.Connectors = append(p.Connectors, sequence.NewFactory())
 	p.Sources = append(p.Sources, spanmetricsconnector.NewFactory())
 	p.Commands = append(p.Commands, rulecheck.NewCommand(dashboards.Files, rules.Rendered))
