@@ -16,6 +16,9 @@ func printGuide(w io.Writer, s *system.System) {
 	fmt.Fprintf(w, `
 One simulated node with %d pods -> agent -> aggregator -> Prometheus, Loki, Jaeger.
 
+Status page http://%s   nodes, stores, the ledger, alerts
+            http://%s/tail   log lines as they pass
+
 Prometheus  %s
   curl -sG %s/api/v1/query --data-urlencode 'query=sum by (namespace, pod, container) (rate(container_cpu_usage_seconds_total{container!=""}[1m]))'
 Loki        %s
@@ -32,7 +35,7 @@ Programs' logs  %s
                 %s
 Processes       agent %d, aggregator %d, prometheus %d, loki %d, jaeger %d
 
-`, len(s.Node.Pods()), s.Prometheus.URL, s.Prometheus.URL, s.Loki.URL, s.Loki.URL, s.Jaeger.URL, s.Jaeger.URL, s.Loki.URL,
+`, len(s.Node.Pods()), s.Aggregator.Status, s.Aggregator.Status, s.Prometheus.URL, s.Prometheus.URL, s.Loki.URL, s.Loki.URL, s.Jaeger.URL, s.Jaeger.URL, s.Loki.URL,
 		s.Agent.Metrics, s.Aggregator.Metrics, s.Node.PodsDir, s.Agent.LogPath(), s.Aggregator.LogPath(),
 		s.Agent.PID(), s.Aggregator.PID(), s.Prometheus.PID(), s.Loki.PID(), s.Jaeger.PID())
 }

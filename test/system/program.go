@@ -34,6 +34,7 @@ type Program struct {
 	Health  string // host:port that answers 200 when all components started
 	ZPages  string // host:port of /debug/pipelinez and others
 	PProf   string // host:port of /debug/pprof
+	Status  string // host:port of the aggregator's status page
 
 	client *http.Client
 }
@@ -62,7 +63,7 @@ func addresses(n int) ([]string, error) {
 
 func (s *System) startAggregator(ctx context.Context, o Options) (*Program, error) {
 	for attempt := 1; ; attempt++ {
-		otlp, err := addresses(1)
+		ports, err := addresses(2)
 		if err != nil {
 			return nil, err
 		}
@@ -70,7 +71,9 @@ func (s *System) startAggregator(ctx context.Context, o Options) (*Program, erro
 			"K8S_CLUSTER_NAME=" + Cluster,
 			"POD_NAME=aggregator-0",
 			"CROWSNEST_SPAN_METRICS_INTERVAL=2s",
-			"CROWSNEST_OTLP_GRPC_ENDPOINT=" + otlp[0],
+			"CROWSNEST_OTLP_GRPC_ENDPOINT=" + ports[0],
+			"CROWSNEST_STATUS_ENDPOINT=" + ports[1],
+			"CROWSNEST_STATUS_PROMETHEUS=" + s.Prometheus.URL,
 			"CROWSNEST_LOKI_ENDPOINT=" + s.Loki.URL,
 			"CROWSNEST_REMOTE_WRITE_ENDPOINT=" + s.Prometheus.URL + "/api/v1/write",
 			"CROWSNEST_JAEGER_ENDPOINT=" + s.Jaeger.OTLPGRPC,
@@ -81,7 +84,7 @@ func (s *System) startAggregator(ctx context.Context, o Options) (*Program, erro
 			continue
 		}
 		if err == nil {
-			s.otlp = otlp[0]
+			s.otlp, p.Status = ports[0], ports[1]
 		}
 		return p, err
 	}
