@@ -41,7 +41,7 @@ func TestPromQLParses(t *testing.T) {
 // Every metric is one that exists, and every label that a query matches, groups
 // or joins by is on it: the rest returns nothing, and nobody is told.
 func TestQueriesReadWhatExists(t *testing.T) {
-	known := readVocabulary(t)
+	known := readVocabulary()
 	for _, expression := range promQL() {
 		expr, err := parser.NewParser(parser.Options{}).ParseExpr(expression.text)
 		if err != nil {
@@ -57,7 +57,7 @@ func TestQueriesReadWhatExists(t *testing.T) {
 
 // A link or a legend that reads a label that its query drops is empty.
 func TestLegendsAndLinksHaveTheirLabels(t *testing.T) {
-	known := readVocabulary(t)
+	known := readVocabulary()
 	for _, d := range All() {
 		for _, p := range d.Panels() {
 			var linked []string
@@ -102,7 +102,7 @@ func TestResolveLeavesNoVariable(t *testing.T) {
 // Grafana joins the columns of a table by the labels that they share: columns
 // with other labels make rows of their own.
 func TestColumnsShareTheirLabels(t *testing.T) {
-	known := readVocabulary(t)
+	known := readVocabulary()
 	for _, d := range All() {
 		for _, p := range d.Panels() {
 			if p.Kind != Table || p.Queries[0].Source != Prometheus {
@@ -129,7 +129,7 @@ var labelValues = regexp.MustCompile(`^label_values\((.+), (\w+)\)$`)
 
 // A choice without values makes every query of its dashboard empty.
 func TestVariablesListWhatExists(t *testing.T) {
-	known := readVocabulary(t)
+	known := readVocabulary()
 	for _, d := range All() {
 		for _, v := range d.Variables {
 			if v.Source != Prometheus || v.kind != listed {

@@ -13,32 +13,32 @@ import (
 	"time"
 
 	"github.com/crowsnest-o11y/crowsnest/test/stores"
+	"github.com/crowsnest-o11y/crowsnest/test/world"
 )
-
-// enoughScrapes make rates of counters, and changes of what changes.
-const enoughScrapes = 5
 
 // Every PromQL query of every panel and annotation returns data from a real
 // Prometheus that has the series it reads: selectors match, joins have partners,
 // and no join has two.
 func TestPromQLReturnsData(t *testing.T) {
-	w := newWorld(t)
+	var texts []string
+	for _, expression := range promQL() {
+		texts = append(texts, expression.text)
+	}
+	w, err := world.New(texts)
+	if err != nil {
+		t.Fatal(err)
+	}
 	server := httptest.NewServer(w)
 	defer server.Close()
 	prometheus := stores.TestPrometheus(t, stores.Options{ScrapeTargets: []string{strings.TrimPrefix(server.URL, "http://")}})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	for w.pages.Load() <= enoughScrapes {
-		if ctx.Err() != nil {
-			t.Fatalf("Prometheus came %d times", w.pages.Load())
-		}
-		time.Sleep(100 * time.Millisecond)
+	if err := w.Seen(ctx); err != nil {
+		t.Fatal(err)
 	}
 	for _, expression := range promQL() {
 		found := 0
-		// A subquery has its first step at a whole minute, and what compares with
-		// an interval ago needs something there.
-		for _, at := range []time.Time{time.Now(), w.first.Load().Add(62 * time.Second)} {
+		for _, at := range w.Moments() {
 			samples, err := prometheus.QueryAt(ctx, expression.text, at)
 			if err != nil {
 				t.Errorf("%s: %v\n%s", expression.where, err, expression.text)

@@ -3,12 +3,12 @@ package dashboards
 import (
 	"fmt"
 	"maps"
-	"os"
 	"strings"
-	"testing"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/crowsnest-o11y/crowsnest/test/world"
 )
 
 type labelSet map[string]bool
@@ -36,20 +36,10 @@ func (s labelSet) without(names ...string) labelSet {
 }
 
 // readVocabulary gives the labels of every metric that there is.
-func readVocabulary(t *testing.T) map[string]labelSet {
-	t.Helper()
-	text, err := os.ReadFile("testdata/vocabulary.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
+func readVocabulary() map[string]labelSet {
 	known := map[string]labelSet{}
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "#") {
-			continue
-		}
-		metric, names, _ := strings.Cut(line, " ")
-		known[metric] = setOf(strings.Split(names, ",")...).with("cluster", "instance", "job")
+	for metric, names := range world.Labels() {
+		known[metric] = setOf(names...)
 	}
 	return known
 }

@@ -1,6 +1,8 @@
-package dashboards
+package world
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -8,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -16,10 +17,8 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// world is a cluster in which everything happens that dashboards tell of, good
-// and bad at once. Its page has a series for every selector of every query;
-// objects have the same names in all of them, so that joins find their partner.
-type world struct {
+// World is the made cluster: a handler that serves a page of its series.
+type World struct {
 	series []madeSeries
 	pages  atomic.Int64              // served so far: counters grow with it
 	first  atomic.Pointer[time.Time] // when the first was served
@@ -45,27 +44,52 @@ var named = map[string]string{
 // absent are labels that series have only if a selector asks for them.
 var absent = []string{"subresource", "device_error", "cluster"}
 
-func newWorld(t *testing.T) *world {
-	t.Helper()
-	w := &world{now: time.Now()}
-	known := readVocabulary(t)
-	for _, expression := range promQL() {
-		expr, err := parser.NewParser(parser.Options{}).ParseExpr(expression.text)
+// New makes the series that PromQL expressions read.
+func New(expressions []string) (*World, error) {
+	w := &World{now: time.Now()}
+	known := Labels()
+	for _, text := range expressions {
+		expr, err := parser.NewParser(parser.Options{}).ParseExpr(text)
 		if err != nil {
-			t.Fatalf("%s: %v", expression.where, err)
+			return nil, fmt.Errorf("parse %q: %w", text, err)
 		}
+		var errs []error
 		parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
 			if selector, ok := node.(*parser.VectorSelector); ok {
-				w.add(t, selector, known)
+				errs = append(errs, w.add(selector, known))
 			}
 			return nil
 		})
+		if err := errors.Join(errs...); err != nil {
+			return nil, fmt.Errorf("make series for %q: %w", text, err)
+		}
 	}
-	return w
+	return w, nil
 }
 
-func (w *world) add(t *testing.T, selector *parser.VectorSelector, known map[string]labelSet) {
-	t.Helper()
+// enoughPages make rates of counters, and changes of what changes.
+const enoughPages = 5
+
+// Seen waits until the page was fetched often enough for rates and changes.
+func (w *World) Seen(ctx context.Context) error {
+	for w.pages.Load() <= enoughPages {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("page was fetched %d times: %w", w.pages.Load(), ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// Moments are times at which queries find the series, once they were Seen. A
+// subquery has its first step at a whole minute, and what compares with an
+// interval ago needs something there: the second is a minute after the first page.
+func (w *World) Moments() []time.Time {
+	return []time.Time{time.Now(), w.first.Load().Add(62 * time.Second)}
+}
+
+func (w *World) add(selector *parser.VectorSelector, known map[string][]string) error {
 	metrics := selector.Name
 	for _, matcher := range selector.LabelMatchers {
 		if matcher.Name == model.MetricNameLabel {
@@ -74,21 +98,27 @@ func (w *world) add(t *testing.T, selector *parser.VectorSelector, known map[str
 	}
 	for metric := range strings.SplitSeq(metrics, "|") {
 		made := map[string]string{}
-		for name := range known[metric] {
+		for _, name := range known[metric] {
 			if !slices.Contains(absent, name) && name != "" {
 				made[name] = value(name)
 			}
 		}
 		for _, matcher := range selector.LabelMatchers {
-			if matcher.Name != model.MetricNameLabel && !matcher.Matches(made[matcher.Name]) {
-				made[matcher.Name] = fitting(t, matcher)
+			if matcher.Name == model.MetricNameLabel || matcher.Matches(made[matcher.Name]) {
+				continue
 			}
+			fits, err := fitting(matcher)
+			if err != nil {
+				return err
+			}
+			made[matcher.Name] = fits
 		}
 		if made["type"] == "ExternalName" {
 			made["service"] = "elsewhere"
 		}
 		w.addForPods(madeSeries{metric, made})
 	}
+	return nil
 }
 
 func value(label string) string {
@@ -99,21 +129,19 @@ func value(label string) string {
 }
 
 // fitting is a value that the matcher takes.
-func fitting(t *testing.T, matcher *labels.Matcher) string {
-	t.Helper()
+func fitting(matcher *labels.Matcher) (string, error) {
 	candidates := append(strings.Split(matcher.Value, "|"), "false", "other", "")
 	for _, candidate := range candidates {
 		if matcher.Matches(candidate) {
-			return candidate
+			return candidate, nil
 		}
 	}
-	t.Fatalf("no value for %s", matcher)
-	return ""
+	return "", fmt.Errorf("no value for %s", matcher)
 }
 
 // addForPods gives every pod the series; but a container ended last for one
 // reason only, so each reason has a pod of its own.
-func (w *world) addForPods(s madeSeries) {
+func (w *World) addForPods(s madeSeries) {
 	pods := []string{"web-0", "web-1"}
 	if s.metric == "kube_pod_container_status_last_terminated_reason" {
 		pods = pods[:1]
@@ -163,7 +191,7 @@ var levels = map[string]float64{
 }
 
 // ServeHTTP gives the page as it is now.
-func (w *world) ServeHTTP(answer http.ResponseWriter, _ *http.Request) {
+func (w *World) ServeHTTP(answer http.ResponseWriter, _ *http.Request) {
 	n := w.pages.Add(1)
 	if now := time.Now(); n == 1 {
 		w.first.Store(&now)
@@ -178,7 +206,7 @@ func (w *world) ServeHTTP(answer http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-func (w *world) level(s madeSeries, n int64) float64 {
+func (w *World) level(s madeSeries, n int64) float64 {
 	switch level, ok := levels[s.metric]; {
 	case ok:
 		return level
