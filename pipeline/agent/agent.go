@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/collector/exporter/otlpexporter"
 
 	"github.com/crowsnest-o11y/crowsnest/pipeline"
+	"github.com/crowsnest-o11y/crowsnest/pipeline/certificates"
 	"github.com/crowsnest-o11y/crowsnest/pipeline/kubeattrs"
 	"github.com/crowsnest-o11y/crowsnest/pipeline/kubepods"
 	"github.com/crowsnest-o11y/crowsnest/pipeline/spool"
@@ -59,6 +60,6 @@ func Program() pipeline.Program {
 		spool.NewFactory(),
 	)
 	p.UpstreamExporters = append(p.UpstreamExporters, otlpexporter.NewFactory())
-	p.Extensions = append(p.Extensions, kubepods.NewFactory())
+	p.Extensions = append(p.Extensions, kubepods.NewFactory(), certificates.NewFactory())
 	return p
 }

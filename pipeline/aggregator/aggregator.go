@@ -13,6 +13,7 @@ import (
 	"github.com/crowsnest-o11y/crowsnest/exporters/loki"
 	"github.com/crowsnest-o11y/crowsnest/exporters/prometheus"
 	"github.com/crowsnest-o11y/crowsnest/pipeline"
+	"github.com/crowsnest-o11y/crowsnest/pipeline/certificates"
 	"github.com/crowsnest-o11y/crowsnest/pipeline/kubeattrs"
 	"github.com/crowsnest-o11y/crowsnest/pipeline/leader"
 	"github.com/crowsnest-o11y/crowsnest/pipeline/rulecheck"
@@ -45,7 +46,7 @@ func Program() pipeline.Program {
 		jaeger.NewFactory(),
 	)
 	p.Receivers = append(p.Receivers, kubestate.NewFactory(), scrape.NewFactory())
-	p.Extensions = append(p.Extensions, leader.NewFactory(), statuspage.NewFactory())
+	p.Extensions = append(p.Extensions, leader.NewFactory(), certificates.NewFactory(), statuspage.NewFactory())
 	p.Processors = append(p.Processors, kubeattrs.NewFactory(), spool.NewFactory(), statuspage.NewTapFactory())
 	p.Connectors = append(p.Connectors, sequence.NewFactory())
 	p.Sources = append(p.Sources, spanmetricsconnector.NewFactory())

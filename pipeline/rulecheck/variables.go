@@ -39,8 +39,9 @@ var durations = strings.NewReplacer(
 )
 
 var (
-	// reference is $name, ${name}, ${name:format} or [[name]].
-	reference = regexp.MustCompile(`\$\{(\w+)(?::\w+)?\}|\$(\w+)|\[\[(\w+)\]\]`)
+	// reference is $name, ${name}, ${name:format} or [[name]]; $1 is a group of
+	// label_replace.
+	reference = regexp.MustCompile(`\$\{[A-Za-z_]\w*(?::\w+)?\}|\$[A-Za-z_]\w*|\[\[\w+\]\]`)
 	// inBrackets is a range made of a variable.
 	inBrackets = regexp.MustCompile(`\[` + anyValue + `(:[^\]]*)?\]`)
 )
