@@ -4,19 +4,26 @@
 //
 //	node ──────────────────────────────────────────────┐
 //	 /var/log/pods ──► receivers/containerlogs ─┐      │
-//	 kubelet :10250 ─► receivers/kubelet ───────┼► kubeattrs ─► spool ─► otlp ══╗
+//	 kubelet :10250 ─► receivers/kubelet ───────┤      │
+//	 /proc, /sys ────► receivers/node ──────────┤      │
+//	 CRI socket ─────► receivers/terminations,  │      │
+//	                   receivers/cri ───────────┤      │
+//	 own pods ───────► receivers/kubestate,     │      │
+//	                   receivers/scrape ────────┼► kubeattrs ─► spool ─► otlp ══╗
 //	 apps' OTLP, Jaeger, Zipkin ► upstream ─────┘      │  (not logs)            ║
 //	                                  ▲                │                        ║
 //	           kubepods: pods of this node             │   crowsnest-aggregator ▼
 //	                                                   │          otlp receiver
-//	                                                   │   ┌───────────┼────────────┐
-//	                                                   │ exporters/  exporters/  exporters/
+//	   leader only: receivers/kubestate (cluster), ──► │   ┌───────────┼────────────┐
+//	   receivers/scrape (API servers)                  │ exporters/  exporters/  exporters/
 //	                                                   │   loki      prometheus    jaeger
+//	                                                   │               ▲            │ then
+//	                                                   │               └─ span metrics ◄ sequence
 //
-// Both programs are OpenTelemetry Collector distributions: agent.go and
-// aggregator.go list the components that each links, the YAML files in agent/
-// and aggregator/ are their default configurations, one file for each signal,
-// served as embedded:<program>/<signal> (embedded.go). run.go is the command
+// Both programs are OpenTelemetry Collector distributions: packages
+// agent and aggregator list the components that each links, the YAML files beside
+// them are their default configurations, one file for each signal or source,
+// served as embedded:<program>/<fragment> (embedded.go). run.go is the command
 // line and its exit codes.
 //
 // # Who owns the data, hop by hop
@@ -45,6 +52,6 @@
 //
 // # Dependency direction
 //
-// cmd → pipeline → {receivers/*, exporters/*, pipeline/*} → {kubemeta, ledger} →
-// libraries; never sideways, never up. The test in the module's root asserts it.
+// cmd → pipeline/{agent,aggregator} → {pipeline, receivers/*, exporters/*,
+// other pipeline/*, dashboards/*} → {kubemeta, ledger} → libraries; never sideways, never up. The test in the module's root asserts it.
 package pipeline
