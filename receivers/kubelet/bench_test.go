@@ -97,7 +97,7 @@ func BenchmarkScrape(b *testing.B) {
 
 func benchmarkPage(b *testing.B, p *page, body []byte) {
 	p.begin(scrapeTime)
-	if err := p.parse(body, formatText); err != nil {
+	if err := parseAll(p, body, formatText); err != nil {
 		b.Fatal(err)
 	}
 	p.sweep()

@@ -114,16 +114,18 @@ func (e *endpoint) metrics() (pmetric.Metrics, pmetric.ScopeMetrics) {
 
 // read gets and parses the page.
 func (e *endpoint) read(ctx context.Context, now int64) error {
-	body, in, err := e.fetcher.fetch(ctx)
-	if err != nil {
-		return err
-	}
 	e.page.begin(now)
-	if err := e.page.parse(body, in); err != nil {
-		return &failure{outcomeMalformed, err, "the whole page is refused, as Prometheus would; report the line to whoever exports it"}
+	err := e.fetcher.fetch(ctx, func(part []byte, in format, last bool) (int, error) {
+		used, err := e.page.parse(part, in, last)
+		if err != nil {
+			err = &failure{outcomeMalformed, err, "the whole page is refused, as Prometheus would; report the line to whoever exports it"}
+		}
+		return used, err
+	})
+	if err == nil {
+		e.page.sweep()
 	}
-	e.page.sweep()
-	return nil
+	return err
 }
 
 // report adds the series by which Prometheus describes a scrape.

@@ -32,7 +32,7 @@ const acceptEncoding = "identity;q=1.0, gzip;q=0.5"
 // maxTokenBytes bounds the token file; a service account's token has about 1 KiB.
 const maxTokenBytes = 64 << 10
 
-// fetcher gets one page over and over into the same buffer.
+// fetcher gets one page over and over through the same buffer.
 type fetcher struct {
 	url       string
 	client    *http.Client
@@ -45,28 +45,36 @@ type fetcher struct {
 	unpacker *gzip.Reader
 }
 
-// fetch gets the page; it is valid until the next call.
-func (f *fetcher) fetch(ctx context.Context) (body []byte, in format, err error) {
+// reader takes a page in parts. It gives how many bytes of a part it used: the
+// others come again in front of the next part. last says that there is none.
+type reader func(part []byte, in format, last bool) (used int, err error)
+
+// fetch gets the page and has it read. A part is valid during the call.
+func (f *fetcher) fetch(ctx context.Context, read reader) error {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	request, err := f.request(ctx)
 	if err != nil {
-		return nil, formatText, err
+		return err
 	}
 	response, err := f.client.Do(request)
 	if err != nil {
-		return nil, formatText, requestFailure(err, f.timeout)
+		return requestFailure(err, f.timeout)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		said, _ := io.ReadAll(io.LimitReader(response.Body, 256))
-		return nil, formatText, statusFailure(response.StatusCode, response.Status, string(bytes.TrimSpace(said)))
+		return statusFailure(response.StatusCode, response.Status, string(bytes.TrimSpace(said)))
 	}
-	if in, err = formatOf(response.Header.Get("Content-Type")); err != nil {
-		return nil, formatText, err
+	in, err := formatOf(response.Header.Get("Content-Type"))
+	if err != nil {
+		return err
 	}
-	body, err = f.read(response)
-	return body, in, err
+	source, err := f.body(response)
+	if err != nil {
+		return err
+	}
+	return f.pass(source, in, read)
 }
 
 func (f *fetcher) request(ctx context.Context) (*http.Request, error) {
@@ -136,24 +144,22 @@ func formatOf(contentType string) (format, error) {
 	return formatText, &failure{outcomeContent, err, "that is no metrics page; check that endpoint is the kubelet's"}
 }
 
-// read gets the body, unpacked, into the buffer.
-func (f *fetcher) read(response *http.Response) ([]byte, error) {
+// body gives the body, unpacked.
+func (f *fetcher) body(response *http.Response) (io.Reader, error) {
 	if response.ContentLength > int64(f.maxBytes) {
 		return nil, f.tooLarge(fmt.Sprintf("%d bytes announced", response.ContentLength))
 	}
-	var source io.Reader = response.Body
 	switch encoding := response.Header.Get("Content-Encoding"); encoding {
 	case "", "identity":
-		f.reserve(int(max(response.ContentLength, 0)))
+		return response.Body, nil
 	case "gzip":
 		if err := f.unpack(io.LimitReader(response.Body, int64(f.maxBytes))); err != nil {
 			return nil, f.readFailure(err)
 		}
-		source = f.unpacker
+		return f.unpacker, nil
 	default:
 		return nil, &failure{outcomeContent, fmt.Errorf("answered with Content-Encoding %q, which was not asked for", encoding), ""}
 	}
-	return f.fill(source)
 }
 
 func (f *fetcher) unpack(packed io.Reader) (err error) {
@@ -168,35 +174,45 @@ func (f *fetcher) unpack(packed io.Reader) (err error) {
 	return nil
 }
 
-// slack is room in the buffer past the page: for the reader to see the end,
-// and for the newline that the parser adds.
-const slack = 512
+const (
+	// partBytes is the size of the parts in which a page is read.
+	partBytes = 128 << 10
+	// maxKeptBytes is the largest buffer that is kept for the next scrape.
+	maxKeptBytes = 1 << 20
+	// slack is room in the buffer past a part: for the newline that the parser
+	// adds.
+	slack = 512
+)
 
-// reserve empties the buffer and makes room for n bytes. A buffer much larger
-// than that, left from one huge answer, is let go.
-func (f *fetcher) reserve(n int) {
-	if n > 0 && cap(f.buffer) > 4*n+1<<20 {
-		f.buffer = nil
-	}
-	f.buffer = slices.Grow(f.buffer[:0], n+slack)
-}
-
-func (f *fetcher) fill(source io.Reader) ([]byte, error) {
-	buffer := f.buffer[:0]
-	for {
-		buffer = slices.Grow(buffer, slack)
-		n, err := source.Read(buffer[len(buffer):cap(buffer)])
-		buffer = buffer[:len(buffer)+n]
-		f.buffer = buffer
-		switch {
-		case len(buffer) > f.maxBytes:
+// pass has the page read part by part. The buffer grows for a reader that wants
+// more at once.
+func (f *fetcher) pass(source io.Reader, in format, read reader) error {
+	buffer := slices.Grow(f.buffer[:0], partBytes+slack)
+	defer func() {
+		if f.buffer = buffer; cap(buffer) > maxKeptBytes {
 			f.buffer = nil
-			return nil, f.tooLarge("more came")
-		case errors.Is(err, io.EOF):
-			return slices.Grow(buffer, 2), nil
-		case err != nil:
-			return nil, f.readFailure(err)
 		}
+	}()
+	for total := 0; ; {
+		n, err := source.Read(buffer[len(buffer) : cap(buffer)-slack])
+		last := errors.Is(err, io.EOF)
+		buffer = buffer[:len(buffer)+n]
+		switch total += n; {
+		case total > f.maxBytes:
+			return f.tooLarge("more came")
+		case err != nil && !last:
+			return f.readFailure(err)
+		case !last && len(buffer) < cap(buffer)-slack:
+			continue
+		}
+		used, err := read(buffer, in, last)
+		if err != nil || last {
+			return err
+		}
+		if used == 0 {
+			buffer = slices.Grow(buffer, len(buffer)+slack)
+		}
+		buffer = buffer[:copy(buffer, buffer[used:])]
 	}
 }
 

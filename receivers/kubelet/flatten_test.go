@@ -154,13 +154,19 @@ func scrapeAt(t testing.TB, p *page, now int64, body string, openMetrics, taken 
 	if openMetrics {
 		in = formatOpenMetrics
 	}
-	if err := p.parse([]byte(body), in); err != nil {
+	if err := parseAll(p, []byte(body), in); err != nil {
 		t.Fatal(err)
 	}
 	p.sweep()
 	writeAll(p, out)
 	p.commit(taken, false)
 	return out
+}
+
+// parseAll reads a page in one part.
+func parseAll(p *page, body []byte, in format) error {
+	_, err := p.parse(body, in, true)
+	return err
 }
 
 // writeAll writes all requests to one slice.

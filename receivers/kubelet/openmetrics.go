@@ -19,11 +19,11 @@ func (p *page) parseOpenMetrics(body []byte) error {
 			return nil
 		}
 		if err != nil {
-			return errorAt(body, pos, err)
+			return p.errorAt(body, pos, err)
 		}
 		read, err := p.take(parser, entry)
 		if err != nil {
-			return errorAt(body, pos, err)
+			return p.errorAt(body, pos, err)
 		}
 		if entry == textparse.EntrySeries {
 			pos = cap(body) - cap(read) + len(read)

@@ -76,6 +76,8 @@ type page struct {
 	cursor int       // the place in order where the next line is expected
 	found  []*series // of this page
 
+	behind, linesBehind int // bytes and lines of this page that were read
+
 	now      int64     // in milliseconds since 1970
 	grouped  []*family // that have groups on this page
 	natives  []native  // of this page
@@ -106,6 +108,7 @@ func (p *page) begin(now int64) {
 	p.generation++
 	p.now = now
 	p.cursor = 0
+	p.behind, p.linesBehind = 0, 0
 	p.found = p.found[:0]
 	p.grouped = p.grouped[:0]
 	p.natives = nil
@@ -113,20 +116,23 @@ func (p *page) begin(now int64) {
 	p.tally = tally{}
 }
 
-// parse reads a whole page. After an error the scrape has to be begun again.
-func (p *page) parse(body []byte, in format) error {
+// parse reads a part of a page, as reader says. After an error the scrape has
+// to be begun again.
+func (p *page) parse(part []byte, in format, last bool) (used int, err error) {
 	if openMetrics := in == formatOpenMetrics; openMetrics != p.openMetrics {
 		p.openMetrics = openMetrics
 		p.epoch++
 	}
-	read := p.parseText
-	switch in {
-	case formatOpenMetrics:
-		read = p.parseOpenMetrics
-	case formatProtobuf:
-		read = p.parseProtobuf
+	switch {
+	case in == formatText:
+		return p.parseText(part, last)
+	case !last:
+		return 0, nil // read as a whole
+	case in == formatOpenMetrics:
+		return len(part), p.parseOpenMetrics(part)
+	default:
+		return len(part), p.parseProtobuf(part)
 	}
-	return read(body)
 }
 
 // full says whether the page has as many series as may be taken.

@@ -1,6 +1,7 @@
 package kubelet
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,6 +27,54 @@ func TestCapturesAreLossless(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// parseInParts reads a page in parts of n bytes.
+func parseInParts(p *page, body string, n int) error {
+	rest := ""
+	for {
+		part := body[:min(n, len(body))]
+		body = body[len(part):]
+		buffer := append([]byte(rest), part...)
+		used, err := p.parse(buffer, formatText, body == "")
+		if err != nil || body == "" {
+			return err
+		}
+		if string(buffer) != rest+part {
+			return errors.New("the part was changed")
+		}
+		rest = string(buffer[used:])
+	}
+}
+
+// However a page is cut into parts, it says the same; a newline within a
+// label's value, which Prometheus' parser takes, is no end of a line.
+func TestPagesInParts(t *testing.T) {
+	odd := "# HELP a text\n# TYPE a counter\na{l=\"x\ny\"} 1\nb 2\n\n c 3\n# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1"
+	for name, body := range map[string]string{"capture": string(capture(t, "metrics.txt")), "odd": odd} {
+		for _, n := range []int{1, 2, 7, 100, 5000} {
+			if name == "capture" && n < 100 {
+				continue // slow
+			}
+			whole, parts := newPage(200_000, nil), newPage(200_000, nil)
+			for range 2 {
+				parts.begin(scrapeTime)
+				if err := parseInParts(parts, body, n); err != nil {
+					t.Fatalf("%s in parts of %d bytes: %v", name, n, err)
+				}
+				parts.sweep()
+				out := pmetric.NewMetricSlice()
+				writeAll(parts, out)
+				parts.commit(true, false)
+				equal(t, flatten(out), flatten(scrape(t, whole, body, false)))
+			}
+		}
+	}
+	p := newPage(100, nil)
+	p.begin(scrapeTime)
+	if err := parseInParts(p, "a 1\nb 2\nc{ 3\nd 4\n", 4); err == nil || !strings.HasPrefix(err.Error(), "line 3 (byte 8): ") {
+		t.Errorf("error %v does not name line 3", err)
 	}
 }
 
@@ -137,7 +186,7 @@ func TestMalformedPageLeavesNothing(t *testing.T) {
 	scrape(t, p, "a 1\n", false)
 	for i := range 5 {
 		p.begin(scrapeTime)
-		err := p.parse(fmt.Appendf(nil, "a 2\nnew%d 1\nb{ 1\n", i), formatText)
+		err := parseAll(p, fmt.Appendf(nil, "a 2\nnew%d 1\nb{ 1\n", i), formatText)
 		if err == nil || !strings.HasPrefix(err.Error(), "line 3 (byte 11): ") {
 			t.Fatalf("error %v does not name line 3", err)
 		}
@@ -156,7 +205,7 @@ func TestMalformed(t *testing.T) {
 			p := newPage(100, nil)
 			scrape(t, p, warm, false)
 			p.begin(scrapeTime)
-			err := p.parse([]byte(body), formatText)
+			err := parseAll(p, []byte(body), formatText)
 			if err == nil {
 				t.Errorf("page %q is taken", body)
 			} else if len(err.Error()) > 400 {
@@ -303,10 +352,13 @@ func FuzzParse(f *testing.F) {
 	f.Add("# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_count 2\nh_sum 1 5\n", false)
 	f.Add("# TYPE s summary\ns{quantile=\"0.5\"} NaN\ns_count 3\ns_sum 3\ns 1\ns_bucket{le=\"-0\"} 1", false)
 	f.Fuzz(func(t *testing.T, body string, openMetrics bool) {
-		read := func(p *page) ([]string, error) {
+		whole := func(p *page) error {
+			return parseAll(p, []byte(body), map[bool]format{true: formatOpenMetrics}[openMetrics])
+		}
+		read := func(p *page, parse func(*page) error) ([]string, error) {
 			out := pmetric.NewMetricSlice()
 			p.begin(scrapeTime)
-			if err := p.parse([]byte(body), map[bool]format{true: formatOpenMetrics}[openMetrics]); err != nil {
+			if err := parse(p); err != nil {
 				return nil, err
 			}
 			p.sweep()
@@ -315,7 +367,14 @@ func FuzzParse(f *testing.F) {
 			return flatten(out), nil
 		}
 		p := newPage(1000, nil)
-		first, err := read(p)
+		first, err := read(p, whole)
+		if !openMetrics {
+			inParts, err2 := read(newPage(1000, nil), func(p *page) error { return parseInParts(p, body, len(body)/3+1) })
+			if (err == nil) != (err2 == nil) {
+				t.Fatalf("as a whole %v, in parts %v", err, err2)
+			}
+			equal(t, inParts, first)
+		}
 		if err != nil {
 			return
 		}
@@ -324,7 +383,7 @@ func FuzzParse(f *testing.F) {
 		}
 		samples := p.tally.samples
 		for range 2 {
-			next, err := read(p)
+			next, err := read(p, whole)
 			if err != nil {
 				t.Fatalf("second time refused: %v", err)
 			}

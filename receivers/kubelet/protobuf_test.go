@@ -174,7 +174,7 @@ func FuzzProtobuf(f *testing.F) {
 		p := newPage(1000, nil)
 		for range 2 {
 			p.begin(scrapeTime)
-			failed := p.parse(slices.Clone(body), formatProtobuf) != nil
+			failed := parseAll(p, slices.Clone(body), formatProtobuf) != nil
 			if failed {
 				p.begin(scrapeTime)
 				p.vanish()

@@ -36,7 +36,7 @@ func TestSameSeriesAsPrometheus(t *testing.T) {
 		out := pmetric.NewMetricSlice()
 		p := newPage(200_000, nil)
 		p.begin(time.Now().UnixMilli())
-		if err := p.parse([]byte(body), formatText); err != nil {
+		if err := parseAll(p, []byte(body), formatText); err != nil {
 			t.Fatal(err)
 		}
 		writeAll(p, out)

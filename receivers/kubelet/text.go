@@ -15,33 +15,51 @@ import (
 	"github.com/prometheus/prometheus/model/value"
 )
 
-// parseText reads a page in the text format 0.0.4 (or 1.0.0).
+// parseText reads a part of a page in the text format 0.0.4 (or 1.0.0): its
+// whole lines.
 //
 // A line whose beginning is that of a series seen before needs no parser: the
 // same bytes mean the same series, and only the value and the time are read.
 // All else goes through Prometheus' parser, which decides what is well-formed.
-func (p *page) parseText(body []byte) error {
-	if len(body) > 0 && body[len(body)-1] != '\n' {
-		body = append(body, '\n')
+func (p *page) parseText(part []byte, last bool) (used int, err error) {
+	body := part[:bytes.LastIndexByte(part, '\n')+1]
+	if last && len(body) < len(part) {
+		body = append(part, '\n')
 	}
 	// The parser appends a newline to what it is given; with room for it, it
-	// neither copies the page nor do its slices lose their place in it.
+	// neither copies the part nor do its slices lose their place in it. What
+	// stands there is the next line's.
 	body = slices.Grow(body, 1)
+	next := &body[:len(body)+1][len(body)]
+	defer func(c byte) { *next = c }(*next)
+
+	pos, err := p.lines(body)
+	if err != nil && last {
+		return pos, p.errorAt(body, pos, err)
+	}
+	// Else the line may be well-formed with what follows: the parser takes a
+	// newline within a label's value.
+	p.behind += pos
+	p.linesBehind += bytes.Count(body[:pos], []byte{'\n'})
+	return pos, nil
+}
+
+// lines reads whole lines and gives the place of the first that cannot be read.
+func (p *page) lines(body []byte) (pos int, err error) {
 	var cold lexer
-	for pos := 0; pos < len(body); {
+	for pos < len(body) {
 		n := p.skip(body[pos:])
 		if n == 0 {
 			n = p.known(body[pos:])
 		}
 		if n == 0 {
-			var err error
 			if n, err = p.lex(&cold, body, pos); err != nil {
-				return errorAt(body, pos, err)
+				return pos, err
 			}
 		}
 		pos += n
 	}
-	return nil
+	return pos, nil
 }
 
 // skip gives the length of a line whose series is not wanted, or 0 if it is or
@@ -307,8 +325,9 @@ func (p *page) takeSeries(parser textparse.Parser, raw []byte, time *int64, v fl
 }
 
 // errorAt says where on the page the parser stood.
-func errorAt(body []byte, pos int, err error) error {
-	return &syntaxError{line: bytes.Count(body[:pos], []byte{'\n'}) + 1, offset: pos, err: err}
+func (p *page) errorAt(body []byte, pos int, err error) error {
+	line := p.linesBehind + bytes.Count(body[:pos], []byte{'\n'}) + 1
+	return &syntaxError{line: line, offset: p.behind + pos, err: err}
 }
 
 // syntaxError is a page that is not in its format.
