@@ -1,0 +1,290 @@
+//go:build e2e
+
+package alerts
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crowsnest-o11y/crowsnest/dashboards"
+	dashboardfiles "github.com/crowsnest-o11y/crowsnest/dashboards/json"
+	"github.com/crowsnest-o11y/crowsnest/dashboards/rules"
+	"github.com/crowsnest-o11y/crowsnest/pipeline/rulecheck"
+)
+
+// item is a query of a panel or of a rule, and what became of it.
+type item struct {
+	file  string // dashboard or rule file
+	name  string
+	panel bool
+
+	expr   string // variables filled in
+	source dashboards.Source
+	target json.RawMessage // of Jaeger
+	rule   string          // ID of the alert, name of the record
+	alert  bool
+
+	data   bool   // it returned data here
+	lack   string // why not
+	proved bool   // it returned data from series made for it
+}
+
+// lackOfCluster is what this cluster does not have, of what queries may need: of
+// every other need there is something here, and the query has to return it.
+var lackOfCluster = []dashboards.Need{
+	"a node with a bad condition",
+	"a VolumeAttachment",
+	"an eviction",
+	"a kernel with pressure stall information",
+	"a runtime that reports block I/O of containers",
+	"items dropped by Crowsnest",
+	"a probe that fails",
+	"something that fails and is tried again",
+	"the cluster autoscaler, scraped",
+	"the scheduler, scraped",
+	"the controller-manager, scraped",
+	"etcd, scraped",
+	"kube-proxy, scraped",
+}
+
+// lackOfRules is the same of rules, by what their inputs are called or select.
+var lackOfRules = []struct{ input, lack string }{
+	{"etcd", "etcd, scraped"},
+	{"cluster_autoscaler_", "the cluster autoscaler, scraped"},
+	{"certmanager_", "cert-manager, scraped"},
+}
+
+// checkCoverage wants data from every query: from this cluster, or from series
+// made for what the cluster lacks.
+func (in *installation) checkCoverage(t *testing.T) {
+	var all []*item
+	eventually(t, "data of every query that this cluster has something for", func(ctx context.Context) error {
+		var err error
+		if all, err = in.queryAll(ctx); err != nil {
+			return err
+		}
+		var errs []error
+		for _, i := range all {
+			if !i.data && i.lack == "" {
+				errs = append(errs, fmt.Errorf("%s: %s returns nothing: %s", i.file, i.name, i.expr))
+			}
+		}
+		return errors.Join(errs...)
+	})
+	in.checkCommand(t, all)
+	exercise(t, all)
+	for _, i := range all {
+		if !i.data && !i.proved {
+			t.Errorf("%s: %s returns nothing from the series made for it: %s", i.file, i.name, i.expr)
+		}
+	}
+	checkTable(t, newTable(t, all))
+}
+
+func (in *installation) queryAll(ctx context.Context) ([]*item, error) {
+	panels, err := in.queryPanels(ctx)
+	if err != nil {
+		return nil, err
+	}
+	checked, err := in.queryRules(ctx)
+	return append(panels, checked...), err
+}
+
+// queryPanels runs every query of every panel over the time since the
+// installation, as it is, variables at All.
+func (in *installation) queryPanels(ctx context.Context) ([]*item, error) {
+	var all []*item
+	for _, d := range dashboards.All() {
+		for _, p := range d.Panels() {
+			targets, err := jaegerTargets(d, p)
+			if err != nil {
+				return nil, err
+			}
+			for n, q := range p.Queries {
+				i := &item{file: d.UID, name: p.Title + " " + string(rune('A'+n)), panel: true, source: q.Source, expr: q.Resolve(nil)}
+				if q.Source == dashboards.Jaeger {
+					i.expr, i.target = targets[n], nil
+				}
+				if i.data, err = in.returnsData(ctx, i.source, i.expr); err != nil {
+					return nil, fmt.Errorf("%s: %s: %w", i.file, i.name, err)
+				}
+				if !i.data && slices.Contains(lackOfCluster, q.Needs) {
+					i.lack = string(q.Needs)
+				}
+				all = append(all, i)
+			}
+		}
+	}
+	return all, nil
+}
+
+// returnsData asks the store for the time since the installation.
+func (in *installation) returnsData(ctx context.Context, source dashboards.Source, expr string) (bool, error) {
+	var answer struct {
+		Data struct{ Result []json.RawMessage }
+	}
+	switch source {
+	case dashboards.Loki:
+		query := url.Values{"query": {expr}, "step": {"60"}, "limit": {"1"},
+			"start": {strconv.FormatInt(in.start.UnixNano(), 10)}, "end": {strconv.FormatInt(time.Now().UnixNano(), 10)}}
+		err := in.loki.Get(ctx, "/loki/api/v1/query_range", query, &answer)
+		return len(answer.Data.Result) > 0, err
+	case dashboards.Jaeger:
+		var found struct{ Data []json.RawMessage }
+		query, err := url.ParseQuery(expr)
+		if err != nil {
+			return false, err
+		}
+		query.Set("start", strconv.FormatInt(in.start.UnixMicro(), 10))
+		query.Set("end", strconv.FormatInt(time.Now().UnixMicro(), 10))
+		err = in.jaeger.Get(ctx, "/api/traces", query, &found)
+		return len(found.Data) > 0, err
+	}
+	query := url.Values{"query": {expr}, "step": {"15"}, "start": {unix(in.start)}, "end": {unix(time.Now())}}
+	err := in.prometheus.Get(ctx, "/api/v1/query_range", query, &answer)
+	return len(answer.Data.Result) > 0, err
+}
+
+// jaegerTargets are the searches of a panel as Grafana's data source sends them,
+// by their place, for the service frontend.
+func jaegerTargets(d dashboards.Dashboard, p dashboards.Panel) (map[int]string, error) {
+	found := map[int]string{}
+	if p.Queries[0].Source != dashboards.Jaeger {
+		return found, nil
+	}
+	text, err := d.JSON()
+	if err != nil {
+		return nil, err
+	}
+	var file struct {
+		Panels []struct {
+			ID      uint32
+			Targets []struct {
+				Service, Tags string
+				Limit         int
+			}
+		}
+	}
+	if err := json.Unmarshal(text, &file); err != nil {
+		return nil, err
+	}
+	for _, panel := range file.Panels {
+		if panel.ID != p.ID {
+			continue
+		}
+		for n, target := range panel.Targets {
+			query := url.Values{"service": {strings.ReplaceAll(target.Service, "$service", "frontend")}, "limit": {strconv.Itoa(target.Limit)}}
+			if tags := logfmt(target.Tags); len(tags) > 0 {
+				text, err := json.Marshal(tags)
+				if err != nil {
+					return nil, err
+				}
+				query.Set("tags", string(text))
+			}
+			found[n] = query.Encode()
+		}
+	}
+	return found, nil
+}
+
+// logfmt reads the form in which people write tags; Jaeger's API wants JSON.
+func logfmt(text string) map[string]string {
+	tags := map[string]string{}
+	for field := range strings.FieldsSeq(text) {
+		if key, value, ok := strings.Cut(field, "="); ok {
+			tags[key] = value
+		}
+	}
+	return tags
+}
+
+// queryRules has rulecheck judge every rule: whether it could return data here.
+func (in *installation) queryRules(ctx context.Context) ([]*item, error) {
+	var all []*item
+	var queries []rulecheck.Query
+	for _, f := range rules.Files() {
+		text, err := f.Plain()
+		if err != nil {
+			return nil, err
+		}
+		read, err := rulecheck.Read(f.Name+".yaml", strings.NewReader(string(text)))
+		if err != nil {
+			return nil, err
+		}
+		queries = append(queries, read...)
+		n := 0
+		add := func(id, name string, alert bool) {
+			source := dashboards.Prometheus
+			if f.Loki {
+				source = dashboards.Loki
+			}
+			all = append(all, &item{file: f.Name, name: name, rule: id, alert: alert, expr: read[n].Expr, source: source})
+			n++
+		}
+		for _, g := range f.Groups {
+			for _, r := range g.Records {
+				add(r.Name, r.Name, false)
+			}
+			for _, a := range g.Alerts {
+				add(a.ID(), a.Name, true)
+			}
+		}
+	}
+	s, err := rulecheck.NewStores(in.prometheus.URL, in.loki.URL, in.transport, time.Since(in.start))
+	if err != nil {
+		return nil, err
+	}
+	results, err := rulecheck.Check(ctx, s, queries)
+	if err != nil {
+		return nil, err
+	}
+	for n, r := range results {
+		all[n].data = r.Verdict == rulecheck.Data
+		if !all[n].data {
+			all[n].lack = lackOf(r)
+		}
+	}
+	return all, nil
+}
+
+// lackOf says what the cluster lacks; nothing if the query has to return data.
+func lackOf(r rulecheck.Result) string {
+	for _, l := range lackOfRules {
+		if strings.Contains(r.Reason, l.input) {
+			return l.lack
+		}
+	}
+	return ""
+}
+
+// checkCommand runs what people run, where it is: in an aggregator. It reads the
+// same queries and sees the same stores.
+func (in *installation) checkCommand(t *testing.T, all []*item) {
+	t.Helper()
+	out, err := in.cluster.Kubectl(t.Context(), "--namespace", namespace, "exec", "deployment/"+release+"-aggregator", "--",
+		"/crowsnest-aggregator", "check-rules", "--all", "--prometheus=http://"+release+"-prometheus:9090", "--loki=http://"+release+"-loki:3100").Output()
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	tally := lines[len(lines)-1]
+	queries := 0
+	for _, i := range all {
+		if i.source != dashboards.Jaeger {
+			queries++
+		}
+	}
+	if !strings.HasPrefix(tally, fmt.Sprintf("%d queries: ", queries)) || !strings.Contains(tally, " 0 bad, 0 untried") {
+		t.Errorf("check-rules tells of other queries than the %d that there are: %s (%v)", queries, tally, err)
+	}
+	t.Logf("check-rules: %s", tally)
+	files, err := dashboardfiles.Files.ReadDir(".")
+	if err != nil || len(files) != len(dashboards.All()) {
+		t.Errorf("the program has %d dashboards of %d (%v)", len(files), len(dashboards.All()), err)
+	}
+}

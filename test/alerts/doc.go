@@ -1,0 +1,34 @@
+// Package alerts proves on a real Kubernetes what people look at and what wakes
+// them. It installs the chart with its quickstart and runs pods of test/workload:
+//
+//	go test -tags e2e -count 1 -v -timeout 45m ./test/alerts
+//
+// What it proves, in this order, on one installation:
+//
+//   - TestHealthy: while nothing is wrong, no alert fires, and none is about to.
+//
+//   - TestLinks: an exemplar, a span and a line lead to their trace or lines, by
+//     the queries that the data sources of dashboards/provisioning make; all of a
+//     hundred each.
+//
+//   - TestFaults: a crash loop, an OOM kill, an image that is not there, a pod
+//     that fits nowhere, a full volume, a kubelet that stopped and a Loki that is
+//     gone each make their alert pend and fire, for the object that it happened
+//     to, with texts that name it and links that lead somewhere; and no alert
+//     fires for anything else.
+//
+//   - TestCoverage: every query of every panel and rule returns data here, or
+//     says what this cluster lacks and returns data from series made for it.
+//     Its result is docs/coverage.md, which this writes anew:
+//
+//     go test -tags e2e -count 1 ./test/alerts -run TestCoverage -update
+//
+// Each can be run alone. -keep leaves the cluster for looking around; its
+// kubeconfig is .cluster/8/kubeconfig. -healthy 1h makes TestHealthy longer.
+//
+// The alerts that TestFaults waits for have a short "for" by the chart's values;
+// all others, and all of TestHealthy otherwise, are as they are shipped.
+//
+// Alerts on nodes tell of the machine that carries the cluster, too: its clock,
+// its disk, its load. Where the kernel says the same, they are right.
+package alerts

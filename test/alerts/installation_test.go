@@ -1,0 +1,288 @@
+//go:build e2e
+
+package alerts
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/crowsnest-o11y/crowsnest/test/cluster"
+	"github.com/crowsnest-o11y/crowsnest/test/stores"
+)
+
+const (
+	root        = "../.."
+	chart       = root + "/deploy/helm/crowsnest"
+	workload    = root + "/test/workload/manifests/"
+	release     = "crowsnest"
+	namespace   = "default" // the manifests of the workload send there
+	shop        = "shop"    // namespace of the workload
+	clusterName = "e2e"
+
+	// patience is for what never comes.
+	patience = 8 * time.Minute
+)
+
+// installation is the release in its cluster, and the stores that it fills.
+type installation struct {
+	cluster    *cluster.Cluster
+	loki       *stores.Loki
+	prometheus *stores.Prometheus
+	jaeger     *stores.Jaeger
+	transport  http.RoundTripper // an admin's
+	start      time.Time
+	nodes      [2]string // the first has the stores and the workload, the other can be lost
+	numbers    [2]int    // of the nodes
+	ready      bool      // the installation succeeded
+	broken     bool      // by breakPods
+}
+
+// running is what installed made, for all tests of the process.
+var running *installation
+
+// options: CLUSTER_NUMBER is for running beside another that runs already.
+func options() cluster.Options {
+	o := cluster.DefaultOptions()
+	o.Number, o.Nodes = 8, 2
+	if number, err := strconv.Atoi(os.Getenv("CLUSTER_NUMBER")); err == nil {
+		o.Number = number
+	}
+	o.Dir = filepath.Join(root, ".cluster", strconv.Itoa(o.Number))
+	return o
+}
+
+// installed returns the one installation, which the first test makes.
+func installed(t *testing.T) *installation {
+	t.Helper()
+	if running != nil {
+		if !running.ready {
+			t.Fatal("the installation failed before")
+		}
+		return running
+	}
+	c, err := cluster.Up(t.Context(), options(), t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := &installation{cluster: c}
+	running = in
+	in.connect(t)
+	in.clean(t)
+	if err := c.ImportImages(t.Context(), archives(t)...); err != nil {
+		t.Fatal(err)
+	}
+	in.answerOutsideNames(t)
+	in.chooseNodes(t)
+	in.install(t)
+	in.ready = true
+	return in
+}
+
+// down ends the cluster, of which the machine keeps nothing.
+func down() error {
+	if running == nil {
+		return nil
+	}
+	if err := cluster.Down(context.Background(), options(), os.Stderr); err != nil {
+		return err
+	}
+	left, err := cluster.Remains(context.Background(), options())
+	if err == nil && len(left) > 0 {
+		err = fmt.Errorf("there is of the cluster: %q", left)
+	}
+	return err
+}
+
+// archives are what make images test-images wrote.
+func archives(t *testing.T) []string {
+	t.Helper()
+	folder := os.Getenv("CROWSNEST_IMAGES")
+	if folder == "" {
+		folder = filepath.Join(root, "bin/images")
+	}
+	var all []string
+	for _, pattern := range []string{"*.tar", "stores/*.tar"} {
+		found, err := filepath.Glob(filepath.Join(folder, pattern))
+		if err != nil || len(found) < 3 {
+			t.Fatalf("%s has %q of %s (%v): run make images test-images", folder, found, pattern, err)
+		}
+		all = append(all, found...)
+	}
+	return all
+}
+
+// connect makes clients that reach Services by way of the API server.
+func (in *installation) connect(t *testing.T) {
+	t.Helper()
+	config, err := clientcmd.BuildConfigFromFlags("", in.cluster.Kubeconfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tls, err := rest.TLSConfigFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.transport = &http.Transport{TLSClientConfig: tls}
+	client := &http.Client{Transport: in.transport}
+	service := func(name string) string {
+		return config.Host + "/api/v1/namespaces/" + namespace + "/services/" + release + "-" + name + ":http/proxy"
+	}
+	in.loki = stores.RemoteLoki(service("loki"), client)
+	in.prometheus = stores.RemotePrometheus(service("prometheus"), client)
+	in.jaeger = stores.RemoteJaeger(service("jaeger"), client)
+}
+
+// clean removes what a test that was killed left.
+func (in *installation) clean(t *testing.T) {
+	t.Helper()
+	in.helm(t, "uninstall", release, "--namespace", namespace, "--ignore-not-found", "--wait")
+	in.kubectl(t, "delete", "namespace", shop, "--ignore-not-found", "--timeout=5m")
+	in.kubectl(t, "delete", "persistentvolume", "--all", "--timeout=5m")
+	in.kubectl(t, "delete", "horizontalpodautoscaler,certificatesigningrequest,validatingwebhookconfiguration,mutatingwebhookconfiguration",
+		"--selector", "app.kubernetes.io/part-of="+shop, "--all-namespaces", "--ignore-not-found")
+}
+
+// answerOutsideNames makes the cluster's DNS say that a name outside of it does
+// not exist, as a resolver that it forwards to would. The test cluster has none,
+// and CoreDNS answers SERVFAIL then, which is an alert's business.
+func (in *installation) answerOutsideNames(t *testing.T) {
+	t.Helper()
+	const zones = "kubernetes cluster.local in-addr.arpa ip6.arpa {"
+	config := in.kubectl(t, "--namespace", "kube-system", "get", "configmap", "coredns", "--output=yaml")
+	if !strings.Contains(config, zones) {
+		return // done before, or another cluster's
+	}
+	in.apply(t, strings.ReplaceAll(config, zones, strings.Replace(zones, "{", "svc {", 1)))
+	in.kubectl(t, "--namespace", "kube-system", "rollout", "restart", "deployment/coredns")
+	in.kubectl(t, "--namespace", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=3m")
+}
+
+// chooseNodes keeps everything together on the node that has CoreDNS, so that the
+// other can be lost.
+func (in *installation) chooseNodes(t *testing.T) {
+	t.Helper()
+	home := in.kubectl(t, "--namespace", "kube-system", "get", "pods", "--selector=k8s-app=kube-dns", "--field-selector=status.phase=Running",
+		"--output=jsonpath={.items[0].spec.nodeName}")
+	all := strings.Fields(in.kubectl(t, "get", "nodes", "--sort-by=.metadata.name", "--output=jsonpath={.items[*].metadata.name}"))
+	if len(all) != 2 {
+		t.Fatalf("nodes are %q, want two", all)
+	}
+	for i, name := range all {
+		place := 1
+		if name == home {
+			place = 0
+		}
+		in.nodes[place], in.numbers[place] = name, i+1
+	}
+	in.kubectl(t, "cordon", in.nodes[1])
+}
+
+// install takes the chart and a workload that nothing is wrong with.
+func (in *installation) install(t *testing.T) {
+	t.Helper()
+	in.start = time.Now()
+	in.helm(t, "install", release, chart, "--namespace", namespace, "--values", "testdata/values.yaml",
+		"--set", "clusterName="+clusterName)
+	in.mountVolume(t, "shop-data", "512m")
+	for _, file := range []string{"0-namespace.yaml", "chain.yaml", "cronjob.yaml", "logging.yaml", "statefulset.yaml"} {
+		in.kubectl(t, "apply", "-f", workload+file)
+	}
+	for _, part := range []string{"daemonset/crowsnest-agent", "deployment/crowsnest-aggregator", "deployment/crowsnest-loki",
+		"deployment/crowsnest-prometheus", "deployment/crowsnest-jaeger"} {
+		in.kubectl(t, "--namespace", namespace, "rollout", "status", part, "--timeout="+patience.String())
+	}
+	for _, part := range []string{"deployment/frontend", "deployment/checkout", "deployment/payment", "deployment/logging", "statefulset/postgres"} {
+		in.kubectl(t, "--namespace", shop, "rollout", "status", part, "--timeout="+patience.String())
+	}
+	in.kubectl(t, "uncordon", in.nodes[1])
+	eventually(t, "series of every rule's interval", func(ctx context.Context) error {
+		found, err := in.prometheus.Query(ctx, `namespace_workload_pod:kube_pod_owner:relabel`)
+		if err == nil && len(found) == 0 {
+			err = fmt.Errorf("none yet")
+		}
+		return err
+	})
+	t.Logf("installed after %s", time.Since(in.start).Round(time.Second))
+}
+
+// mountVolume gives the first node a file system of its own below the folder of
+// local volumes, so that the machine's disk has no say in how full it is.
+func (in *installation) mountVolume(t *testing.T, name, size string) {
+	t.Helper()
+	in.inNode(t, 0, fmt.Sprintf(`dir=/var/lib/crowsnest-test/%s; mkdir -p $dir; grep -q " $dir " /proc/mounts || mount -t tmpfs -o size=%s,mode=1777 tmpfs $dir`, name, size))
+}
+
+// eventually asks until there is no error.
+func eventually(t *testing.T, what string, ask func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var last error
+	for {
+		err := ask(ctx)
+		if err == nil {
+			return
+		}
+		if ctx.Err() == nil || last == nil {
+			last = err
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("no %s after %s: %v", what, patience, last)
+		case <-tick.C:
+		}
+	}
+}
+
+// kubectl returns what the command printed.
+func (in *installation) kubectl(t *testing.T, args ...string) string {
+	t.Helper()
+	return output(t, in.cluster.Kubectl(t.Context(), args...))
+}
+
+func (in *installation) helm(t *testing.T, args ...string) string {
+	t.Helper()
+	return output(t, in.cluster.Helm(t.Context(), args...))
+}
+
+func (in *installation) apply(t *testing.T, manifest string) {
+	t.Helper()
+	cmd := in.cluster.Kubectl(t.Context(), "apply", "-f", "-")
+	cmd.Stdin = strings.NewReader(manifest)
+	output(t, cmd)
+}
+
+// inNode runs a shell command in the first (0) or the other node.
+func (in *installation) inNode(t *testing.T, place int, script string) {
+	t.Helper()
+	cmd, err := in.cluster.NodeCommand(t.Context(), in.numbers[place], "sh", "-ec", script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	output(t, cmd)
+}
+
+func output(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s%s", strings.Join(cmd.Args, " "), err, out, stderr.String())
+	}
+	return string(out)
+}
