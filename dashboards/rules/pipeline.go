@@ -47,12 +47,13 @@ func ledger() []Alert {
 func backends() []Alert {
 	const requests = `{__name__=~"crowsnest_(loki|prometheus|jaeger)_requests_total"`
 	return []Alert{
+		// A short range: it is part of the time until somebody is told.
 		{Name: "CrowsnestStoreUnavailable", Severity: critical, For: "5m", Board: "self", Expr: `
-		sum by (cluster, component) (rate(` + requests + `,code!~"2..|OK"}[5m])) > 0
+		sum by (cluster, component) (rate(` + requests + `,code!~"2..|OK"}[2m])) > 0
 		unless on (cluster, component)
-		sum by (cluster, component) (rate(` + requests + `,code=~"2..|OK"}[5m])) > 0`,
+		sum by (cluster, component) (rate(` + requests + `,code=~"2..|OK"}[2m])) > 0`,
 			Summary: "A store takes nothing.",
-			Text:    `For 5 minutes every request of exporter {{ $labels.component }} failed. Logs wait in their files, metrics and traces in the agents' spools, until these are full.`},
+			Text:    `No request of exporter {{ $labels.component }} succeeded lately, and some failed. Logs wait in their files, metrics and traces in the agents' spools, until these are full.`},
 		{Name: "CrowsnestStoreRefuses", Severity: warning, For: "5m", Board: "self", Expr: `
 		sum by (cluster, component, code) (
 			increase(` + requests + `,code=~"4..|InvalidArgument|PermissionDenied|Unauthenticated|Unimplemented|FailedPrecondition|OutOfRange",code!="429"}[15m])
