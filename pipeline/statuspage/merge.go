@@ -215,6 +215,9 @@ func (st *Store) judge(deliveries []Delivery, now time.Time) {
 		switch {
 		case !d.FailingSince.IsZero() && now.Sub(d.FailingSince) > failingAfter:
 			st.degrade(StoreFailing, d.FailingSince)
+		case d.Waiting > 0 && now.Sub(d.WaitingSince) > failingAfter && st.LastFailure.After(d.WaitingSince):
+			// The exporter repeats what the store refuses, so no answer came back yet.
+			st.degrade(StoreFailing, d.WaitingSince)
 		case d.Waiting > 0 && now.Sub(d.WaitingSince) > failingAfter && st.State != StoreFailing:
 			st.degrade(StoreWaiting, d.WaitingSince)
 		}

@@ -182,6 +182,9 @@ type CodeCount struct {
 	Rate  float64 `json:"per_second"`
 }
 
+// Success says whether the store took what it was sent.
+func (c CodeCount) Success() bool { return isSuccess(c.Code) }
+
 // StoreState is how a store does.
 type StoreState string
 

@@ -57,7 +57,7 @@
       time.dateTime = line.time;
       add(li, "span", "level " + (line.severity || ""), line.severity || "");
       const from = add(li, "a", "from", [line.pod, line.container].filter(Boolean).join("/"));
-      from.title = "only this pod of namespace " + (line.namespace || "");
+      from.title = from.textContent + " of namespace " + (line.namespace || "");
       from.href = "/tail?" + new URLSearchParams({namespace: line.namespace || "", pod: line.pod || ""});
       add(li, "span", "body", line.body);
       offer("namespaces", line.namespace);
