@@ -7,7 +7,12 @@ import (
 	"testing"
 )
 
-var keep = flag.Bool("keep", false, "leave the cluster when the test has ended, and the release in it if the test failed")
+var (
+	keep   = flag.Bool("keep", false, "leave the cluster when the test has ended, and the release in it if the test failed")
+	attach = flag.Bool("attach", false, "use the release that -keep left, and leave it: for single steps, by -run")
+	number = flag.Int("cluster", 5, "number of the cluster")
+	images = flag.String("images", root+"/bin/images", "folder of the archives that make images test-images writes")
+)
 
 func TestInstalledByHelm(t *testing.T) {
 	in := prepare(t)
@@ -16,21 +21,28 @@ func TestInstalledByHelm(t *testing.T) {
 		{"install", in.install},
 		{"workload reaches its states", in.reachStates},
 	} {
-		if !t.Run(step.name, step.run) {
+		if !*attach && !t.Run(step.name, step.run) {
 			in.tell(t)
 			t.FailNow()
 		}
 	}
 	for _, step := range []step{
-		{"delete pod of the workload", in.deleteWorkload},
+		{"series of a deleted pod end", in.checkEnd},
 		{"every container has its series", in.checkSeries},
+		{"every family is there", in.checkFamilies},
+		{"pairs match", in.checkPairs},
+		{"values agree with their sources", in.checkValues},
+		{"agents stay with an aggregator", in.stayTogether},
 		{"kubelet is asked with least privilege", in.checkKubelet},
 		{"permissions", in.checkPermissions},
 		{"helm test", in.helmTest},
 		{"delete agent", func(t *testing.T) { in.deletePods(t, "agent") }},
 		{"delete aggregators", func(t *testing.T) { in.deletePods(t, "aggregator") }},
-		{"kill agent", func(t *testing.T) { in.kill(t, "agent") }},
+		{"kill agent", in.checkResets},
 		{"kill aggregators", func(t *testing.T) { in.kill(t, "aggregator") }},
+		{"leader fails", in.failOver},
+		{"series are whole", in.checkContinuity},
+		{"rules record", in.checkRules},
 		{"upgrade to a wrong authority of the kubelet", in.upgrade},
 		{"rollback", in.rollback},
 		{"every line once", in.checkLines},
@@ -38,9 +50,12 @@ func TestInstalledByHelm(t *testing.T) {
 		{"ledgers balance", in.checkLedgers},
 		{"every container has its series again", in.checkSeries},
 	} {
-		if !t.Run(step.name, step.run) {
+		if !t.Run(step.name, step.run) && !*attach {
 			in.tell(t)
 		}
+	}
+	if *attach {
+		return
 	}
 	if t.Failed() && *keep {
 		t.Logf("look around: export KUBECONFIG=%s", in.cluster.Kubeconfig())

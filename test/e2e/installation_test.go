@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ const (
 	release     = "crowsnest"
 	namespace   = "default" // the manifests of the workload send there
 	shop        = "shop"    // namespace of the workload
-	clusterName = "e2e"
+	clusterName = "e2e"     // of testdata/values.yaml
 )
 
 // installation is the release in its cluster, and the stores that it fills.
@@ -35,10 +36,14 @@ type installation struct {
 	client     *http.Client // an admin's
 	host       string       // URL of the API server
 	nodes      []string     // names, in the order of their numbers
+	addresses  []string     // of the nodes, likewise
 	loki       *stores.Loki
-	prometheus *stores.Prometheus
+	prometheus *stores.Prometheus // by remote write
+	scraper    *stores.Prometheus // scrapes the aggregators' pages
 	jaeger     *stores.Jaeger
 	start      time.Time // of the installation
+	steady     time.Time // since then all is there
+	settled    time.Time // since then agents keep to their aggregators
 
 	gone    []corev1.Pod      // of the workload, deleted by the test
 	written map[string]uint64 // lines that they wrote, by stream
@@ -49,7 +54,8 @@ type installation struct {
 func prepare(t *testing.T) *installation {
 	t.Helper()
 	o := cluster.DefaultOptions()
-	o.Number, o.Dir = 5, root+"/.cluster/5"
+	o.Number = *number
+	o.Dir = filepath.Join(root, ".cluster", strconv.Itoa(o.Number))
 	// Rotate all the time, but keep what is written while an agent restarts.
 	o.LogMaxSize, o.LogMaxFiles, o.LogMonitorInterval = "512Ki", 8, 3*time.Second
 	c, err := cluster.Up(t.Context(), o, t.Output())
@@ -57,13 +63,28 @@ func prepare(t *testing.T) *installation {
 		t.Fatal(err)
 	}
 	in := &installation{options: o, cluster: c, written: map[string]uint64{}}
+	in.connect(t)
+	in.nodes = strings.Fields(in.kubectl(t, "get", "nodes", "--sort-by=.metadata.name", "--output=jsonpath={.items[*].metadata.name}"))
+	in.addresses = strings.Fields(in.kubectl(t, "get", "nodes", "--sort-by=.metadata.name", `--output=jsonpath={.items[*].status.addresses[?(@.type=="InternalIP")].address}`))
+	if *attach {
+		in.start, in.steady = time.Now(), time.Now().Add(-5*time.Minute)
+		in.settled, patience = in.steady, 40*time.Second
+		return in
+	}
 	if err := c.ImportImages(t.Context(), archives(t)...); err != nil {
 		t.Fatal(err)
 	}
-	in.connect(t)
-	in.nodes = strings.Fields(in.kubectl(t, "get", "nodes", "--sort-by=.metadata.name", "--output=jsonpath={.items[*].metadata.name}"))
 	in.clean(t)
+	in.markNode(t)
 	return in
+}
+
+// markNode gives the first node the role that it has, and a taint that keeps
+// nothing away.
+func (in *installation) markNode(t *testing.T) {
+	t.Helper()
+	in.kubectl(t, "label", "--overwrite", "node", in.nodes[0], "node-role.kubernetes.io/control-plane=")
+	in.kubectl(t, "taint", "--overwrite", "node", in.nodes[0], "crowsnest.test/none=:PreferNoSchedule")
 }
 
 // archives are what make images test-images wrote.
@@ -71,9 +92,9 @@ func archives(t *testing.T) []string {
 	t.Helper()
 	var all []string
 	for _, pattern := range []string{"*.tar", "stores/*.tar"} {
-		found, err := filepath.Glob(filepath.Join(root, "bin/images", pattern))
+		found, err := filepath.Glob(filepath.Join(*images, pattern))
 		if err != nil || len(found) < 3 {
-			t.Fatalf("bin/images has %q of %s (%v): run make images test-images", found, pattern, err)
+			t.Fatalf("%s has %q of %s (%v): run make images test-images", *images, found, pattern, err)
 		}
 		all = append(all, found...)
 	}
@@ -100,6 +121,7 @@ func (in *installation) connect(t *testing.T) {
 	}
 	in.loki = stores.RemoteLoki(service("loki"), in.client)
 	in.prometheus = stores.RemotePrometheus(service("prometheus"), in.client)
+	in.scraper = stores.RemotePrometheus(service("scraper"), in.client)
 	in.jaeger = stores.RemoteJaeger(service("jaeger"), in.client)
 }
 
@@ -109,6 +131,8 @@ func (in *installation) clean(t *testing.T) {
 	in.helm(t, "uninstall", release, "--namespace", namespace, "--ignore-not-found", "--wait")
 	in.kubectl(t, "delete", "namespace", shop, "--ignore-not-found", "--timeout=5m")
 	in.kubectl(t, "delete", "persistentvolume", "shop-data", "--ignore-not-found", "--timeout=5m")
+	in.kubectl(t, "delete", "ingressclass,storageclass,certificatesigningrequest,validatingwebhookconfiguration,mutatingwebhookconfiguration",
+		"--selector=app.kubernetes.io/part-of=shop", "--ignore-not-found", "--timeout=5m")
 }
 
 // crashers are begun once agents run: of a container's ends, the kubelet keeps the
@@ -133,12 +157,13 @@ func (in *installation) install(t *testing.T) {
 	}
 	in.start = time.Now()
 	in.helm(t, "install", release, chart, "--namespace", namespace,
-		"--set", "quickstart.enabled=true,quickstart.grafana.enabled=false,clusterName="+clusterName,
-		"--set-string", "agent.extraEnv.CROWSNEST_METRICS_INTERVAL=5s")
+		"--values", "testdata/values.yaml")
 	t.Logf("helm install returned after %s", since(in.start))
+	in.setAffinity(t, "None")
 	in.awaitData(t, time.Time{})
 	in.awaitReady(t)
 	t.Logf("all pods Ready after %s", since(in.start))
+	in.steady = time.Now().Add(stateInterval)
 	for _, file := range crashers {
 		in.kubectl(t, "apply", "-f", root+"/test/workload/manifests/"+file)
 	}

@@ -19,7 +19,7 @@ import (
 
 // patience is for what never comes: no step takes half of it on a busy two-core
 // machine.
-const patience = 6 * time.Minute
+var patience = 6 * time.Minute
 
 // maxAnswerBytes bounds an answer of the API server.
 const maxAnswerBytes = 64 << 20
@@ -135,7 +135,7 @@ func ready(p corev1.Pod) bool {
 // not Ready, or about to go.
 func (in *installation) awaitReady(t *testing.T) {
 	t.Helper()
-	for _, workload := range []string{"daemonset/agent", "deployment/aggregator", "deployment/loki", "deployment/prometheus", "deployment/jaeger"} {
+	for _, workload := range []string{"daemonset/agent", "deployment/aggregator", "deployment/loki", "deployment/prometheus", "deployment/jaeger", "deployment/scraper"} {
 		kind, name, _ := strings.Cut(workload, "/")
 		in.kubectl(t, "--namespace", namespace, "rollout", "status", kind+"/"+release+"-"+name, "--timeout="+patience.String())
 	}
