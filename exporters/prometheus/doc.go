@@ -78,12 +78,14 @@
 //
 // # Several aggregators
 //
-// An agent is connected to one aggregator; when it reconnects to another one, the
+// An agent is connected to one aggregator; when it moves to another one, the
 // first keeps its series on the page until they expire: two intervals. Prometheus
 // scrapes both, and sees for that time the last old value beside the new ones,
-// which a counter's rate takes for resets. Remote write has no such time, since a
-// sample is sent once with its own timestamp: with more than one aggregator,
-// prefer it.
+// which a counter's rate takes for resets. So with a page agents must keep to
+// their aggregator as long as it is there, by the Service's session affinity; the
+// chart sets it when there is a page. Aggregators that are added then get new
+// agents only. Remote write needs none of this, since a sample is sent once with
+// its own timestamp: with aggregators that come and go, prefer it.
 //
 // # Cost
 //
