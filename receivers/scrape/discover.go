@@ -130,12 +130,35 @@ func copyLabels(to map[string]string, keys []string, from map[string]string) {
 	}
 }
 
+// near says whether the monitor has pods among these.
+func (c *compiled) near(services []*service, pods []*kubemeta.Pod) bool {
+	for _, p := range pods {
+		if c.source == sourcePodMonitor {
+			if c.selects(p.Namespace) && c.selector.Matches(labels.Set(p.Labels)) {
+				return true
+			}
+			continue
+		}
+		for _, s := range services {
+			if s.Namespace == p.Namespace && c.selectsService(s) && labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(p.Labels)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// selectsService: one without a selector has no pods that are known here.
+func (c *compiled) selectsService(s *service) bool {
+	return len(s.Spec.Selector) > 0 && c.selects(s.Namespace) && c.selector.Matches(labels.Set(s.Labels))
+}
+
 // serviceTargets are those of a ServiceMonitor. The pods behind a Service are
 // those its selector matches, ready or not, as its endpoints would say: no
 // endpoints need be watched.
 func (c *compiled) serviceTargets(services []*service, pods []*kubemeta.Pod, add adder) {
 	for _, s := range services {
-		if len(s.Spec.Selector) == 0 || !c.selects(s.Namespace) || !c.selector.Matches(labels.Set(s.Labels)) {
+		if !c.selectsService(s) {
 			continue
 		}
 		selector := labels.SelectorFromSet(s.Spec.Selector)

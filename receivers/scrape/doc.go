@@ -28,7 +28,14 @@
 // or at once. A monitor's endpoint that cannot be followed (a secret that may not
 // be read, a file of the agent's machine, a proxy) is refused by itself, in
 // crowsnest_scrape_refused_targets_total. An unreachable API server stops
-// nothing: what was known is scraped on.
+// nothing: what was known is scraped on, with the credentials last read.
+//
+// Load on the API server, where every node has an agent: monitors and, from the
+// first ServiceMonitor on, Services are listed from its cache and then watched,
+// as kube-proxy does; a watch that breaks goes on where it was. What is not there
+// or not granted is asked for each five minutes. Credentials are read once a minute
+// by the nodes that have pods of the monitor, and when the monitor changes.
+// Of each kind 32 MiB of objects are kept, whoever made them.
 //
 // Not understood, of monitors: oauth2, proxies, files, scrape classes and
 // attachMetadata.node; Services without a selector; scrape protocols.

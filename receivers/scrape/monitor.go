@@ -178,8 +178,9 @@ type refusal struct {
 	err    error
 }
 
-// secrets reads an entry of a Secret or ConfigMap ("secrets" or "configmaps").
-type secrets func(kind, namespace string, k keySelector) (string, error)
+// secrets reads an entry of a Secret or ConfigMap ("secrets" or "configmaps") in
+// the monitor's namespace.
+type secrets func(c *compiled, kind string, k keySelector) (string, error)
 
 // compile makes what can be made of a monitor; each endpoint stands for itself.
 func (r *scrapeReceiver) compile(m *monitor, source string, read secrets) (*compiled, []refusal) {
@@ -203,7 +204,7 @@ func (r *scrapeReceiver) compile(m *monitor, source string, read secrets) (*comp
 	var refused []refusal
 	for i := range endpoints {
 		j := r.job(fmt.Sprintf("%s/%s/%s/%d", name, m.Namespace, m.Name, i), source)
-		if reason, err := r.configure(j, m, &endpoints[i], read); err != nil {
+		if reason, err := r.configure(j, c, &endpoints[i], read); err != nil {
 			refused = append(refused, refusal{j, reason, err})
 			continue
 		}
@@ -219,7 +220,8 @@ const (
 	refusedSecret      = "secret"
 )
 
-func (r *scrapeReceiver) configure(j *job, m *monitor, e *endpoint, read secrets) (reason string, err error) {
+func (r *scrapeReceiver) configure(j *job, c *compiled, e *endpoint, read secrets) (reason string, err error) {
+	m := c.monitor
 	if err := e.unsupported(); err != nil {
 		return refusedUnsupported, err
 	}
@@ -241,7 +243,7 @@ func (r *scrapeReceiver) configure(j *job, m *monitor, e *endpoint, read secrets
 	j.honorTimestamps = e.HonorTimestamps == nil || *e.HonorTimestamps
 	j.http.FollowRedirects = e.FollowRedirects == nil || *e.FollowRedirects
 	j.http.EnableHTTP2 = e.EnableHTTP2 == nil || *e.EnableHTTP2
-	secret, err := e.authenticate(j, m.Namespace, read)
+	secret, err := e.authenticate(j, c, read)
 	if err != nil {
 		return refusedSecret, err
 	}
@@ -313,14 +315,14 @@ func (r *scrapeReceiver) bound(j *job, s *monitorSpec) error {
 
 // authenticate puts the credentials of an endpoint into its job, and gives a
 // text that is another one whenever they change.
-func (e *endpoint) authenticate(j *job, namespace string, read secrets) (version string, err error) {
+func (e *endpoint) authenticate(j *job, c *compiled, read secrets) (version string, err error) {
 	seen := fingerprint{}
 	get := func(kind, what string, k *keySelector) string {
 		if err != nil || k == nil || k.Name == "" {
 			return ""
 		}
 		var value string
-		if value, err = read(kind, namespace, *k); err != nil {
+		if value, err = read(c, kind, *k); err != nil {
 			err = fmt.Errorf("%s: %w", what, err)
 		}
 		seen.add(value)

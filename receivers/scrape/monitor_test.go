@@ -46,7 +46,7 @@ func matched(t testing.TB, m *monitor, services []*service, pods ...*kubemeta.Po
 	if len(m.Spec.Endpoints) > 0 {
 		source = sourceServiceMonitor
 	}
-	c, refusals := r.compile(m, source, func(kind, _ string, k keySelector) (string, error) {
+	c, refusals := r.compile(m, source, func(_ *compiled, kind string, k keySelector) (string, error) {
 		if k.Name == "missing" {
 			return "", errors.New(kind + " is not there")
 		}
@@ -224,7 +224,7 @@ spec:
 `)
 	r := &scrapeReceiver{cfg: defaultConfig(), env: &environment{logger: zap.NewNop()}}
 	secret := "one"
-	read := func(_, _ string, k keySelector) (string, error) { return secret + k.Key, nil }
+	read := func(_ *compiled, _ string, k keySelector) (string, error) { return secret + k.Key, nil }
 	compile := func() *job {
 		c, refused := r.compile(m, sourcePodMonitor, read)
 		if refused != nil {

@@ -2,12 +2,9 @@ package scrape
 
 import (
 	"context"
-	"encoding/base64"
+	"errors"
 	"fmt"
 	"hash/fnv"
-	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +26,9 @@ type monitors struct {
 
 	changes atomic.Uint64
 	wake    chan struct{} // of capacity 1
+	vault   *vault
+	// waiting: some credentials were not read, since no pod of this node needs them.
+	waiting atomic.Bool
 
 	mu       sync.RWMutex // guards compiled
 	compiled []*compiled
@@ -43,16 +43,34 @@ type service struct {
 	} `json:"spec"`
 }
 
+// bytes is about what it takes in memory.
+func (s *service) bytes() int {
+	n := 512 + len(s.Name) + len(s.Namespace) + len(s.UID) + len(s.ResourceVersion)
+	for _, texts := range []map[string]string{s.Labels, s.Annotations, s.Spec.Selector} {
+		for key, value := range texts {
+			n += 64 + len(key) + len(value)
+		}
+	}
+	for i := range s.Spec.Ports {
+		p := &s.Spec.Ports[i]
+		n += 96 + len(p.Name) + len(p.Protocol) + len(p.TargetPort.StrVal)
+	}
+	return n
+}
+
 const monitoring = "apis/monitoring.coreos.com/v1/"
 
 func newMonitors(r *scrapeReceiver) *monitors {
-	m := &monitors{receiver: r, cluster: r.cluster, wake: make(chan struct{}, 1)}
+	m := &monitors{receiver: r, cluster: r.cluster, wake: make(chan struct{}, 1), vault: newVault(r.cluster)}
 	remedy := func(what string) string {
 		return "grant the agent's service account get, list and watch on " + what + ", or set monitors: false"
 	}
 	m.podMonitors = newCollection[monitor](r.cluster, monitoring+"podmonitors", remedy("podmonitors in monitoring.coreos.com"), m.changed)
 	m.serviceMonitors = newCollection[monitor](r.cluster, monitoring+"servicemonitors", remedy("servicemonitors in monitoring.coreos.com"), m.changed)
-	m.services = newCollection[service](r.cluster, "api/v1/services", remedy("services"), func() { m.changes.Add(1) })
+	m.services = newCollection[service](r.cluster, "api/v1/services", remedy("services"), func() {
+		m.changes.Add(1)
+		m.moved()
+	})
 	return m
 }
 
@@ -60,6 +78,14 @@ func (m *monitors) changed() {
 	select {
 	case m.wake <- struct{}{}:
 	default:
+	}
+}
+
+// moved is told when pods or Services are other ones: credentials that no pod
+// needed may be needed now.
+func (m *monitors) moved() {
+	if m != nil && m.waiting.Load() {
+		m.changed()
 	}
 }
 
@@ -71,8 +97,9 @@ func (m *monitors) version() uint64 {
 	return m.changes.Load()
 }
 
-// secretInterval is how often credentials are read anew.
-const secretInterval = time.Minute
+// settleTime is how long a change waits for more: an installation brings many,
+// and each looks at all.
+const settleTime = time.Second
 
 // run watches until ctx ends. Services are watched from the first
 // ServiceMonitor on.
@@ -89,6 +116,9 @@ func (m *monitors) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-m.wake:
+			if !pause(ctx, settleTime) {
+				return
+			}
 		case <-ticker.C:
 		}
 		m.compile(ctx)
@@ -99,9 +129,19 @@ func (m *monitors) run(ctx context.Context) {
 	}
 }
 
+// errNotHere: an agent reads the credentials of its own node's targets only.
+var errNotHere = errors.New("no pod of this node needs the credentials")
+
 // compile makes all monitors ready to be matched.
 func (m *monitors) compile(ctx context.Context) {
-	read := m.reader(ctx)
+	waiting := false
+	read := func(c *compiled, kind string, k keySelector) (string, error) {
+		if !c.near(m.services.all(), m.receiver.cache.Pods()) {
+			waiting = true
+			return "", errNotHere
+		}
+		return m.vault.get(ctx, &c.monitor.metadata, kind, k)
+	}
 	var all []*compiled
 	for _, kind := range []struct {
 		source string
@@ -110,6 +150,9 @@ func (m *monitors) compile(ctx context.Context) {
 		for _, monitor := range kind.from.all() {
 			c, refused := m.receiver.compile(monitor, kind.source, read)
 			for _, r := range refused {
+				if errors.Is(r.err, errNotHere) {
+					continue
+				}
 				m.receiver.refuse(r.job, r.reason, r.err, zap.String("monitor", keyOf(&monitor.metadata)))
 			}
 			if c != nil {
@@ -117,57 +160,12 @@ func (m *monitors) compile(ctx context.Context) {
 			}
 		}
 	}
+	m.waiting.Store(waiting)
+	m.vault.forget()
 	m.mu.Lock()
 	m.compiled = all
 	m.mu.Unlock()
 	m.changes.Add(1)
-}
-
-// reader reads entries of Secrets and ConfigMaps, each object once.
-func (m *monitors) reader(ctx context.Context) secrets {
-	type object struct {
-		values map[string]string
-		err    error
-	}
-	known := map[string]object{}
-	return func(kind, namespace string, k keySelector) (string, error) {
-		path := "api/v1/namespaces/" + url.PathEscape(namespace) + "/" + kind + "/" + url.PathEscape(k.Name)
-		o, ok := known[path]
-		if !ok {
-			o.values, o.err = m.read(ctx, path, kind == "secrets")
-			known[path] = o
-		}
-		if o.err != nil {
-			return "", o.err
-		}
-		value, ok := o.values[k.Key]
-		if !ok {
-			return "", fmt.Errorf("%s %s/%s has no key %q", strings.TrimSuffix(kind, "s"), namespace, k.Name, k.Key)
-		}
-		return value, nil
-	}
-}
-
-func (m *monitors) read(ctx context.Context, path string, encoded bool) (map[string]string, error) {
-	var o struct {
-		Data map[string]string `json:"data"`
-	}
-	if err := m.cluster.get(ctx, path, nil, &o); hasCode(err, http.StatusForbidden) {
-		return nil, fmt.Errorf("%w; grant the agent's service account get on this one if its monitor shall be followed", err)
-	} else if err != nil {
-		return nil, err
-	}
-	if !encoded {
-		return o.Data, nil
-	}
-	for key, text := range o.Data {
-		value, err := base64.StdEncoding.DecodeString(text)
-		if err != nil {
-			return nil, fmt.Errorf("decode %s: key %q: %w", path, key, err)
-		}
-		o.Data[key] = string(value)
-	}
-	return o.Data, nil
 }
 
 // fingerprint tells versions of secrets apart without keeping them.

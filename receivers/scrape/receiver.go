@@ -146,6 +146,9 @@ func (r *scrapeReceiver) run(ctx context.Context) {
 	for n := 0; ; n++ {
 		again := n%retryLooks == 0 && !p.complete()
 		if now := r.look(); n == 0 || again || !now.equal(last) {
+			if !slices.Equal(now.pods, last.pods) {
+				r.monitors.moved()
+			}
 			p.sync(ctx, slices.Concat(static, r.podTargets(now.pods), r.apis.targets()))
 			last = now
 		}
