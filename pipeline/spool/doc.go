@@ -40,7 +40,7 @@
 //
 // Cost: one marshalling and one unmarshalling, a checksum each way, and two
 // writes and one or two reads of the page cache per entry; small entries are
-// joined to requests of up to 1 MiB. See the benchmarks. FORMAT.md describes the
+// joined to requests of up to 512 KiB. See the benchmarks. FORMAT.md describes the
 // files.
 //
 // Prometheus's tsdb/wlog was considered for the segments. It has no bound and no

@@ -3,6 +3,7 @@ package spool
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -32,10 +33,44 @@ type book struct {
 	faults       metric.Int64Counter
 }
 
+// throttle lets one entry of each message through per logEvery. zap's own
+// sampler takes half a MiB for each logger.
+type throttle struct {
+	zapcore.Core
+	last *lastLogged
+}
+
+// lastLogged is when a message was logged last. Messages are constants.
+type lastLogged struct {
+	mu sync.Mutex
+	at map[string]time.Time
+}
+
+func (t throttle) With(fields []zapcore.Field) zapcore.Core {
+	return throttle{t.Core.With(fields), t.last}
+}
+
+func (t throttle) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if !t.Enabled(e.Level) || !t.last.pass(e) {
+		return ce
+	}
+	return t.Core.Check(e, ce)
+}
+
+func (l *lastLogged) pass(e zapcore.Entry) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if last, ok := l.at[e.Message]; ok && e.Time.Sub(last) < logEvery {
+		return false
+	}
+	l.at[e.Message] = e.Time
+	return true
+}
+
 func newBook(mp metric.MeterProvider, log *zap.Logger, signal ledger.Signal, component string) (*book, error) {
 	b := &book{
 		log: log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
-			return zapcore.NewSamplerWithOptions(core, logEvery, 1, 0)
+			return throttle{core, &lastLogged{at: map[string]time.Time{}}}
 		})),
 		meter: mp.Meter(scope),
 		base:  []attribute.KeyValue{attribute.String("component", component), attribute.String("signal", string(signal))},
