@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"time"
 
 	"go.opentelemetry.io/collector/consumer/consumererror"
@@ -27,10 +28,37 @@ const (
 // flight and their memory, and when all wait for an answer nothing is read.
 type lane struct {
 	r     *logsReceiver
-	buf   []byte
+	buf   []byte // while it fills a batch
 	now   time.Time
 	lines lineReader
 	spare plog.ResourceLogs // without records
+}
+
+// buffers are kept for the lanes that read at a time, which are fewer than
+// those that wait for an answer.
+type buffers struct {
+	idle  chan []byte
+	bytes int // of one
+}
+
+func newBuffers(cfg *Config) buffers {
+	return buffers{make(chan []byte, runtime.GOMAXPROCS(0)), max(chunkBytes, cfg.MaxLineBytes+4096)}
+}
+
+func (b buffers) take() []byte {
+	select {
+	case buf := <-b.idle:
+		return buf
+	default:
+		return make([]byte, b.bytes)
+	}
+}
+
+func (b buffers) give(buf []byte) {
+	select {
+	case b.idle <- buf:
+	default:
+	}
 }
 
 // batch is the lane's unit of delivery.
@@ -67,11 +95,10 @@ func (l *lane) run(ctx context.Context) {
 		if t == nil {
 			return
 		}
-		if l.buf == nil {
-			l.buf = make([]byte, max(chunkBytes, l.r.cfg.MaxLineBytes+4096))
-		}
 		b := &batch{logs: plog.NewLogs()}
+		l.buf = l.r.buffers.take()
 		l.fill(b, t)
+		l.r.buffers.give(l.buf)
 		if len(b.members) > 0 && !l.deliver(ctx, b.logs) {
 			return // not acknowledged: sent again by the next run
 		}

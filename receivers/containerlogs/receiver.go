@@ -37,6 +37,7 @@ type logsReceiver struct {
 	store store
 
 	sched     *scheduler
+	buffers   buffers
 	discovery discovery
 	changed   atomic.Bool // offsets were committed since they were saved
 
@@ -77,6 +78,7 @@ func (r *logsReceiver) Start(_ context.Context, host component.Host) error {
 		r.log.Error("Offsets cannot be kept; a restart will send all lines again. Make the directory writable.", zap.Error(err))
 	}
 	r.sched = newScheduler()
+	r.buffers = newBuffers(r.cfg)
 	r.discovery = discovery{
 		cfg: r.cfg, log: r.log, quiet: r.quiet, tel: r.tel, sched: r.sched,
 		watch: r.newWatcher(), admit: admit,
