@@ -81,7 +81,7 @@ func problemExits() Row {
 func problemUnschedulable() Row {
 	return Row{Title: "Pods without a node", Panels: []Panel{
 		graph("Unschedulable by reason", "Pods that each of the scheduler's checks turned away: NodeResourcesFit (no room), TaintToleration, NodeAffinity, VolumeBinding, PodTopologySpread.", pods,
-			q(`sum by (plugin) (scheduler_unschedulable_pods{<cluster>}) > 0`, "{{plugin}}").needs(needUnschedulable)).
+			q(`sum by (plugin) (scheduler_unschedulable_pods{<cluster>}) > 0`, "{{plugin}}").needs(needScheduler)).
 			good("All pods found a node").stack(),
 		table("Unschedulable pods", "How long each has been waiting for a node.",
 			q(`(time() - max by (namespace, pod) (kube_pod_created{<namespace>})) and on (namespace, pod) max by (namespace, pod) (kube_pod_status_unschedulable{<namespace>} == 1)`, "Waits").

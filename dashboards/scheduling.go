@@ -28,7 +28,7 @@ func scheduling() Dashboard {
 				graph("Queue", "Pods in the scheduler's queues: active ones are tried next, backoff ones after a pause, unschedulable ones when something changes, gated ones never before their gate opens.", pods,
 					q(`sum by (queue) (scheduler_pending_pods{<cluster>})`, "{{queue}}").needs(needScheduler)).stack(),
 				graph("Unschedulable by reason", "Pods that each of the scheduler's checks turned away.", pods,
-					q(`sum by (plugin) (scheduler_unschedulable_pods{<cluster>})`, "{{plugin}}").needs(needUnschedulable)).stack().good("All pods found a node"),
+					q(`sum by (plugin) (scheduler_unschedulable_pods{<cluster>})`, "{{plugin}}").needs(needScheduler)).stack().good("All pods found a node"),
 				graph("Attempts", "Attempts to place a pod by result.", perSecond,
 					q(`sum by (result) (rate(scheduler_schedule_attempts_total{<cluster>}[$__rate_interval]))`, "{{result}}").needs(needScheduler)).stack(),
 				graph("Time to place a pod", "From its first attempt on, retries included.", seconds, needs(needScheduler,
