@@ -12,6 +12,7 @@ import (
 
 var (
 	keep    = flag.Bool("keep", false, "leave the cluster and the release in it")
+	attach  = flag.Bool("attach", false, "go on with what -keep left, instead of installing anew")
 	update  = flag.Bool("update", false, "write docs/coverage.md")
 	healthy = flag.Duration("healthy", 4*time.Minute, "how long TestHealthy watches")
 )

@@ -28,12 +28,12 @@ type item struct {
 
 	expr   string // variables filled in
 	source dashboards.Source
-	target json.RawMessage // of Jaeger
-	rule   string          // ID of the alert, name of the record
+	rule   string // ID of the alert, name of the record
 	alert  bool
+	lack   string // what this cluster has not, if it need not return data
 
 	data   bool   // it returned data here
-	lack   string // why not
+	reason string // of no data, as far as it is known
 	proved bool   // it returned data from series made for it
 }
 
@@ -41,10 +41,12 @@ type item struct {
 // every other need there is something here, and the query has to return it.
 var lackOfCluster = []dashboards.Need{
 	"a node with a bad condition",
+	"a node with swap",
 	"a VolumeAttachment",
 	"an eviction",
 	"a kernel with pressure stall information",
 	"a runtime that reports block I/O of containers",
+	"metrics from the container runtime",
 	"items dropped by Crowsnest",
 	"a probe that fails",
 	"something that fails and is tried again",
@@ -65,20 +67,18 @@ var lackOfRules = []struct{ input, lack string }{
 // checkCoverage wants data from every query: from this cluster, or from series
 // made for what the cluster lacks.
 func (in *installation) checkCoverage(t *testing.T) {
-	var all []*item
-	eventually(t, "data of every query that this cluster has something for", func(ctx context.Context) error {
-		var err error
-		if all, err = in.queryAll(ctx); err != nil {
-			return err
-		}
-		var errs []error
-		for _, i := range all {
-			if !i.data && i.lack == "" {
-				errs = append(errs, fmt.Errorf("%s: %s returns nothing: %s", i.file, i.name, i.expr))
-			}
-		}
-		return errors.Join(errs...)
+	in.rollOut(t)
+	panels := panelItems(t)
+	eventually(t, "data of every panel that this cluster has something for", func(ctx context.Context) error {
+		return errors.Join(in.queryPanels(ctx, panels), lacking(panels))
 	})
+	var checked []*item
+	eventually(t, "data of every rule that this cluster has something for", func(ctx context.Context) error {
+		var err error
+		checked, err = in.queryRules(ctx)
+		return errors.Join(err, lacking(checked))
+	})
+	all := slices.Concat(panels, checked)
 	in.checkCommand(t, all)
 	exercise(t, all)
 	for _, i := range all {
@@ -89,41 +89,65 @@ func (in *installation) checkCoverage(t *testing.T) {
 	checkTable(t, newTable(t, all))
 }
 
-func (in *installation) queryAll(ctx context.Context) ([]*item, error) {
-	panels, err := in.queryPanels(ctx)
-	if err != nil {
-		return nil, err
-	}
-	checked, err := in.queryRules(ctx)
-	return append(panels, checked...), err
+// rollOut changes objects of each kind that dashboards tell changes of.
+func (in *installation) rollOut(t *testing.T) {
+	t.Helper()
+	in.kubectl(t, "--namespace", shop, "rollout", "restart", "deployment/checkout", "statefulset/postgres")
+	in.kubectl(t, "--namespace", namespace, "rollout", "restart", "daemonset/"+release+"-agent")
+	// Without a metrics server this is the only reason to scale.
+	in.kubectl(t, "--namespace", shop, "patch", "horizontalpodautoscaler", "frontend", "--patch", `{"spec":{"minReplicas":2}}`)
 }
 
-// queryPanels runs every query of every panel over the time since the
-// installation, as it is, variables at All.
-func (in *installation) queryPanels(ctx context.Context) ([]*item, error) {
+// lacking is an error of all that returned nothing and had to return something.
+func lacking(all []*item) error {
+	var errs []error
+	for _, i := range all {
+		if !i.data && i.lack == "" {
+			errs = append(errs, fmt.Errorf("%s: %s returns nothing: %s%s", i.file, i.name, i.expr, i.reason))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// panelItems are the queries of all panels, variables at All.
+func panelItems(t *testing.T) []*item {
+	t.Helper()
 	var all []*item
 	for _, d := range dashboards.All() {
 		for _, p := range d.Panels() {
 			targets, err := jaegerTargets(d, p)
 			if err != nil {
-				return nil, err
+				t.Fatal(err)
 			}
 			for n, q := range p.Queries {
 				i := &item{file: d.UID, name: p.Title + " " + string(rune('A'+n)), panel: true, source: q.Source, expr: q.Resolve(nil)}
 				if q.Source == dashboards.Jaeger {
-					i.expr, i.target = targets[n], nil
+					i.expr = targets[n]
 				}
-				if i.data, err = in.returnsData(ctx, i.source, i.expr); err != nil {
-					return nil, fmt.Errorf("%s: %s: %w", i.file, i.name, err)
-				}
-				if !i.data && slices.Contains(lackOfCluster, q.Needs) {
+				if slices.Contains(lackOfCluster, q.Needs) {
 					i.lack = string(q.Needs)
+				} else if q.Needs != "" {
+					i.reason = ", though there is " + string(q.Needs)
 				}
 				all = append(all, i)
 			}
 		}
 	}
-	return all, nil
+	return all
+}
+
+// queryPanels runs the queries that have not returned data yet.
+func (in *installation) queryPanels(ctx context.Context, all []*item) error {
+	for _, i := range all {
+		if i.data {
+			continue
+		}
+		var err error
+		if i.data, err = in.returnsData(ctx, i.source, i.expr); err != nil {
+			return fmt.Errorf("%s: %s: %w", i.file, i.name, err)
+		}
+	}
+	return nil
 }
 
 // returnsData asks the store for the time since the installation.
@@ -249,7 +273,7 @@ func (in *installation) queryRules(ctx context.Context) ([]*item, error) {
 	for n, r := range results {
 		all[n].data = r.Verdict == rulecheck.Data
 		if !all[n].data {
-			all[n].lack = lackOf(r)
+			all[n].lack, all[n].reason = lackOf(r), ": "+r.Reason
 		}
 	}
 	return all, nil

@@ -24,7 +24,8 @@
 //     go test -tags e2e -count 1 ./test/alerts -run TestCoverage -update
 //
 // Each can be run alone. -keep leaves the cluster for looking around; its
-// kubeconfig is .cluster/8/kubeconfig. -healthy 1h makes TestHealthy longer.
+// kubeconfig is .cluster/8/kubeconfig, and -attach goes on with it. -healthy 1h
+// makes TestHealthy longer.
 //
 // The alerts that TestFaults waits for have a short "for" by the chart's values;
 // all others, and all of TestHealthy otherwise, are as they are shipped.

@@ -29,7 +29,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/crowsnest-o11y/crowsnest/dashboards"
-	"github.com/crowsnest-o11y/crowsnest/dashboards/rules"
 	"github.com/crowsnest-o11y/crowsnest/test/stores"
 	"github.com/crowsnest-o11y/crowsnest/test/world"
 )
@@ -255,9 +254,4 @@ func exerciseLogs(t *testing.T, missing []*item) {
 		}
 		i.proved = len(answer.Data.Result) > 0
 	}
-}
-
-// loudly are the rules' files that promtool tests: all but those of Loki.
-func loudly() []rules.File {
-	return slices.DeleteFunc(rules.Files(), func(f rules.File) bool { return f.Loki })
 }

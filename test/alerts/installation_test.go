@@ -44,7 +44,6 @@ type installation struct {
 	transport  http.RoundTripper // an admin's
 	start      time.Time
 	nodes      [2]string // the first has the stores and the workload, the other can be lost
-	numbers    [2]int    // of the nodes
 	ready      bool      // the installation succeeded
 	broken     bool      // by breakPods
 }
@@ -72,6 +71,9 @@ func installed(t *testing.T) *installation {
 		}
 		return running
 	}
+	if *attach {
+		return attached(t)
+	}
 	c, err := cluster.Up(t.Context(), options(), t.Output())
 	if err != nil {
 		t.Fatal(err)
@@ -83,10 +85,27 @@ func installed(t *testing.T) *installation {
 	if err := c.ImportImages(t.Context(), archives(t)...); err != nil {
 		t.Fatal(err)
 	}
-	in.answerOutsideNames(t)
 	in.chooseNodes(t)
 	in.install(t)
 	in.ready = true
+	return in
+}
+
+// attached returns the installation that an earlier run left.
+func attached(t *testing.T) *installation {
+	t.Helper()
+	c, err := cluster.Attach(t.Context(), options(), t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := &installation{cluster: c, ready: true}
+	running = in
+	in.connect(t)
+	in.nodes = [2]string(strings.Fields(in.kubectl(t, "get", "nodes", "--sort-by=.metadata.name", "--output=jsonpath={.items[*].metadata.name}")))
+	made := in.kubectl(t, "--namespace", namespace, "get", "deployment", release+"-aggregator", "--output=jsonpath={.metadata.creationTimestamp}")
+	if in.start, err = time.Parse(time.RFC3339, made); err != nil {
+		t.Fatal(err)
+	}
 	return in
 }
 
@@ -154,6 +173,21 @@ func (in *installation) clean(t *testing.T) {
 		"--selector", "app.kubernetes.io/part-of="+shop, "--all-namespaces", "--ignore-not-found")
 }
 
+// chooseNodes keeps everything together on the first node, CoreDNS too, so that
+// the other can be lost.
+func (in *installation) chooseNodes(t *testing.T) {
+	t.Helper()
+	nodes := strings.Fields(in.kubectl(t, "get", "nodes", "--sort-by=.metadata.name", "--output=jsonpath={.items[*].metadata.name}"))
+	if len(nodes) != 2 {
+		t.Fatalf("nodes are %q, want two", nodes)
+	}
+	in.nodes = [2]string(nodes)
+	in.kubectl(t, "cordon", in.nodes[1])
+	in.answerOutsideNames(t)
+	in.kubectl(t, "--namespace", "kube-system", "rollout", "restart", "deployment/coredns")
+	in.kubectl(t, "--namespace", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=3m")
+}
+
 // answerOutsideNames makes the cluster's DNS say that a name outside of it does
 // not exist, as a resolver that it forwards to would. The test cluster has none,
 // and CoreDNS answers SERVFAIL then, which is an alert's business.
@@ -161,32 +195,7 @@ func (in *installation) answerOutsideNames(t *testing.T) {
 	t.Helper()
 	const zones = "kubernetes cluster.local in-addr.arpa ip6.arpa {"
 	config := in.kubectl(t, "--namespace", "kube-system", "get", "configmap", "coredns", "--output=yaml")
-	if !strings.Contains(config, zones) {
-		return // done before, or another cluster's
-	}
 	in.apply(t, strings.ReplaceAll(config, zones, strings.Replace(zones, "{", "svc {", 1)))
-	in.kubectl(t, "--namespace", "kube-system", "rollout", "restart", "deployment/coredns")
-	in.kubectl(t, "--namespace", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=3m")
-}
-
-// chooseNodes keeps everything together on the node that has CoreDNS, so that the
-// other can be lost.
-func (in *installation) chooseNodes(t *testing.T) {
-	t.Helper()
-	home := in.kubectl(t, "--namespace", "kube-system", "get", "pods", "--selector=k8s-app=kube-dns", "--field-selector=status.phase=Running",
-		"--output=jsonpath={.items[0].spec.nodeName}")
-	all := strings.Fields(in.kubectl(t, "get", "nodes", "--sort-by=.metadata.name", "--output=jsonpath={.items[*].metadata.name}"))
-	if len(all) != 2 {
-		t.Fatalf("nodes are %q, want two", all)
-	}
-	for i, name := range all {
-		place := 1
-		if name == home {
-			place = 0
-		}
-		in.nodes[place], in.numbers[place] = name, i+1
-	}
-	in.kubectl(t, "cordon", in.nodes[1])
 }
 
 // install takes the chart and a workload that nothing is wrong with.
@@ -221,7 +230,7 @@ func (in *installation) install(t *testing.T) {
 // local volumes, so that the machine's disk has no say in how full it is.
 func (in *installation) mountVolume(t *testing.T, name, size string) {
 	t.Helper()
-	in.inNode(t, 0, fmt.Sprintf(`dir=/var/lib/crowsnest-test/%s; mkdir -p $dir; grep -q " $dir " /proc/mounts || mount -t tmpfs -o size=%s,mode=1777 tmpfs $dir`, name, size))
+	in.onFirst(t, fmt.Sprintf(`dir=/var/lib/crowsnest-test/%s; mkdir -p $dir; grep -q " $dir " /proc/mounts || mount -t tmpfs -o size=%s,mode=1777 tmpfs $dir`, name, size))
 }
 
 // eventually asks until there is no error.
@@ -266,10 +275,10 @@ func (in *installation) apply(t *testing.T, manifest string) {
 	output(t, cmd)
 }
 
-// inNode runs a shell command in the first (0) or the other node.
-func (in *installation) inNode(t *testing.T, place int, script string) {
+// onFirst runs a shell command in the first node.
+func (in *installation) onFirst(t *testing.T, script string) {
 	t.Helper()
-	cmd, err := in.cluster.NodeCommand(t.Context(), in.numbers[place], "sh", "-ec", script)
+	cmd, err := in.cluster.NodeCommand(t.Context(), 1, "sh", "-ec", script)
 	if err != nil {
 		t.Fatal(err)
 	}
