@@ -53,6 +53,12 @@ func (b *batch) begin(now pcommon.Timestamp) {
 	}
 }
 
+// release lets go of what was sent, which is as large as all that is kept of a node.
+func (b *batch) release() {
+	b.metrics, b.out = pmetric.Metrics{}, pmetric.MetricSlice{}
+	b.columns, b.made = nil, nil
+}
+
 // fill adds objects from a slot on until the batch is full or the store at its
 // end, and returns the slot to go on with.
 func (b *batch) fill(s *store, from int) (next int, more bool) {

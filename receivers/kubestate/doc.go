@@ -84,7 +84,8 @@
 //     anything costs intervals, never memory.
 //   - Points that the pipeline refused are gone; they are counted as received
 //     and dropped with reason "refused". The next interval tells the state anew.
-//   - The values of secrets are never asked for.
+//   - The values of secrets are never asked for. Where not even their metadata may
+//     be listed, that is said once in the log, and no alert comes of it.
 //
 // # Cost
 //

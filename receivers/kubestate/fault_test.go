@@ -11,10 +11,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -194,16 +196,19 @@ func TestPageThatFailsKeepsWhatThereWas(t *testing.T) {
 	f.has(t, "b")
 }
 
-func TestExpiredWatchListsFromTheStore(t *testing.T) {
+// Of a list by node etcd reads all pods of the cluster, for each node that asks.
+func TestExpiredWatchListsFromTheCacheFirst(t *testing.T) {
 	gone := line(eventError, &metav1.Status{Code: 410, Message: "too old"})
-	f := newFaulty(t, false, list("5", "", "a"), write(gone), list("9", "", "b"), stays(nil))
+	f := newFaulty(t, false, list("5", "", "a"), write(gone), status(504), list("2", "", "b"), stays(nil))
 	f.has(t, "b")
 	f.failed(t, reasonExpired)
-	if q := f.request(t, 0); q.Get("resourceVersion") != "0" {
-		t.Errorf("the first list may come from the cache: %v", q)
+	for n, want := range map[int]string{0: "0", 2: "5"} {
+		if q := f.request(t, n); q.Get("resourceVersion") != want {
+			t.Errorf("list %v is not one from the cache", q)
+		}
 	}
-	if q := f.request(t, 2); q.Has("resourceVersion") {
-		t.Errorf("the list after 410 must not: %v", q)
+	if q := f.request(t, 3); q.Has("resourceVersion") {
+		t.Errorf("the cache does not come to version 5, since etcd was set back, and is asked again: %v", q)
 	}
 }
 
@@ -235,7 +240,6 @@ func TestAnswersThatCannotBeUnderstood(t *testing.T) {
 		"huge object":      {write(huge), reasonTooLarge},
 		"without version":  {list("", ""), reasonMalformed},
 		"unauthorized":     {status(401), reasonUnauthorized},
-		"forbidden":        {status(403), reasonForbidden},
 		"internal error":   {status(500), reasonStatus},
 		"no answer at all": {func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }, reasonUnreachable},
 	} {
@@ -244,6 +248,39 @@ func TestAnswersThatCannotBeUnderstood(t *testing.T) {
 			f.failed(t, c.reason)
 			f.has(t, "a")
 		})
+	}
+}
+
+// What may not be read is asked for seldom, and without an alert where that may
+// be meant so.
+func TestForbidden(t *testing.T) {
+	forbidden := &statusError{code: http.StatusForbidden}
+	for _, c := range []struct {
+		kind *kind
+		want int64
+	}{{pods(), 2}, {secrets(), 0}} {
+		tel := componenttest.NewTelemetry()
+		telemetry, err := newTelemetry(tel.NewTelemetrySettings().MeterProvider)
+		if err != nil {
+			t.Fatal(err)
+		}
+		core, logs := observer.New(zap.InfoLevel)
+		w := &watcher{kind: c.kind, store: newStore(c.kind, &budget{max: 1 << 20}), report: newReport(telemetry, c.kind, zap.New(core), &selfCounts{})}
+		for range 2 {
+			if wait := w.failed(forbidden, time.Second); wait < forbiddenPause/2 {
+				t.Errorf("%s are asked for again after %v", c.kind.resource, wait)
+			}
+		}
+		counted := int64(0)
+		if m, err := tel.GetMetric("crowsnest_kubestate_errors"); err == nil {
+			counted = int64(sum(m))
+		}
+		if counted != c.want || logs.Len() != 1 {
+			t.Errorf("%s: %d errors, want %d; log %v", c.kind.resource, counted, c.want, logs.All())
+		}
+		if err := tel.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -311,10 +348,19 @@ func TestOptionalKindComesAndGoes(t *testing.T) {
 
 // A cluster without a kind that not every cluster has is not one whose lists fail.
 func TestOnlyFailuresCountAsErrorsOfLists(t *testing.T) {
-	for code, want := range map[int]uint64{http.StatusNotFound: 0, http.StatusForbidden: 1} {
+	for _, c := range []struct {
+		kind *kind
+		code int
+		want uint64
+	}{
+		{verticalPodAutoscalers(), http.StatusNotFound, 0},
+		{verticalPodAutoscalers(), http.StatusForbidden, 1},
+		{secrets(), http.StatusForbidden, 0}, // denied on purpose
+		{secrets(), http.StatusInternalServerError, 1},
+	} {
+		k, code, want := c.kind, c.code, c.want
 		server := httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, _ *http.Request) { answer.WriteHeader(code) }))
 		defer server.Close()
-		k := verticalPodAutoscalers()
 		var self selfCounts
 		w := &watcher{kind: k, codec: codecOf(k.encoding), client: server.Client(), url: server.URL,
 			store: newStore(k, &budget{max: 1 << 20}), report: &report{self: &self}}
@@ -322,7 +368,7 @@ func TestOnlyFailuresCountAsErrorsOfLists(t *testing.T) {
 			t.Errorf("HTTP %d: error %v", code, err)
 		}
 		if got := self.list.failure.Load(); got != want {
-			t.Errorf("HTTP %d: %d errors of lists, want %d", code, got, want)
+			t.Errorf("%s: HTTP %d: %d errors of lists, want %d", k.resource, code, got, want)
 		}
 	}
 }

@@ -64,6 +64,8 @@ type spec[T any] struct {
 	// optional kinds may be unknown to the API server; they are asked for again
 	// each minute.
 	optional bool
+	// sensitive kinds may be denied to this program on purpose.
+	sensitive bool
 	// identity names the labels that each series of the kind bears, and
 	// identify gives their values.
 	identity []string
@@ -78,7 +80,7 @@ type spec[T any] struct {
 type kind struct {
 	resource, path, goType string
 	encoding               encoding
-	optional               bool
+	optional, sensitive    bool
 	identity               []string
 	families               []description
 	words                  words
@@ -95,7 +97,7 @@ type meta struct {
 // newKind closes over T.
 func newKind[T any](s spec[T]) *kind {
 	k := &kind{resource: s.resource, path: s.path, goType: s.goType, encoding: s.encoding,
-		optional: s.optional, identity: s.identity}
+		optional: s.optional, sensitive: s.sensitive, identity: s.identity}
 	for _, f := range s.families {
 		if stable[f.name] {
 			f.help = "[STABLE] " + f.help

@@ -12,7 +12,7 @@ const secretTypeColumn = 1
 func secrets() *kind {
 	type secret = metav1.PartialObjectMetadata
 	return newKind(spec[tableRow]{
-		resource: "secrets", path: "api/v1/secrets", goType: "*v1.Secret", encoding: asTable,
+		resource: "secrets", path: "api/v1/secrets", goType: "*v1.Secret", encoding: asTable, sensitive: true,
 		identity: []string{"namespace", "secret"},
 		identify: func(r *tableRow) []string { return []string{r.Metadata.Namespace, r.Metadata.Name} },
 		families: []family[tableRow]{

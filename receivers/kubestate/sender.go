@@ -92,21 +92,29 @@ func (s *sender) known() []*store {
 	return s.stores
 }
 
+// maxHeld is how long the batches of a pass bear one time. A pipeline may hold
+// one up for hours, and what follows it is as things are then.
+const maxHeld = time.Second
+
 // pass sends every object once.
 func (s *sender) pass(ctx context.Context) {
 	began := time.Now()
-	now := pcommon.NewTimestampFromTime(began)
 	points := 0
+	now := pcommon.NewTimestampFromTime(began)
 	s.batch.begin(now)
 	for _, store := range s.known() {
 		for slot, more := 0, true; more; {
 			if slot, more = s.batch.fill(store, slot); s.batch.points >= batchPoints {
 				points += s.batch.points
 				s.send(ctx)
+				if time.Since(now.AsTime()) > maxHeld {
+					now = pcommon.NewTimestampFromTime(time.Now())
+				}
 				s.batch.begin(now)
 			}
 			if ctx.Err() != nil {
 				s.batch.settle(false)
+				s.batch.release()
 				return
 			}
 		}
@@ -116,6 +124,7 @@ func (s *sender) pass(ctx context.Context) {
 	}
 	points += s.batch.points
 	s.send(ctx)
+	s.batch.release()
 	s.telemetry.passed(time.Since(began), points)
 	s.telemetry.sizes(s.known())
 }

@@ -112,6 +112,16 @@ func (r *report) bad(err error) {
 		zap.String("reason", reason), zap.String("remedy", remedy(reason, r.kind.resource)), zap.Error(err))
 }
 
+// leftOut says once that a kind is denied to this program, which may be meant so:
+// no alert should come of it.
+func (r *report) leftOut(err error) {
+	if !r.failing {
+		r.complaints.logger.Info("These objects may not be read, so none are told of; grant the service account list and watch on them if they should be",
+			zap.Error(err))
+	}
+	r.failing = true
+}
+
 func remedy(reason, resource string) string {
 	switch reason {
 	case reasonUnauthorized:

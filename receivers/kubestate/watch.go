@@ -18,12 +18,16 @@ const (
 	// absentPause is how long an optional kind that the server does not know is
 	// left alone.
 	absentPause = time.Minute
+	// forbiddenPause is the same for one that may not be read: on each node, if
+	// it is pods.
+	forbiddenPause = 5 * time.Minute
 )
 
 // watcher keeps a store like what the API server has of one kind. It follows
 // the protocol of client-go's reflector, without keeping the objects: list,
 // watch from the list's version on, go on with the version of the last event or
-// bookmark when the server ends the watch, list again from etcd after 410 Gone.
+// bookmark when the server ends the watch, list again from its cache after 410
+// Gone, and from etcd only if that cache cannot answer.
 type watcher struct {
 	kind     *kind
 	codec    codec
@@ -56,14 +60,7 @@ func (w *watcher) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		wait := retry.next()
-		if w.undefined(err) {
-			w.absent()
-			wait = spread(absentPause)
-		} else {
-			w.report.bad(err)
-		}
-		w.fresh = w.fresh || hasStatus(err, http.StatusGone, http.StatusGatewayTimeout)
+		wait := w.failed(err, retry.next())
 		if time.Since(began) > time.Minute {
 			retry.failures = 0
 		}
@@ -71,6 +68,24 @@ func (w *watcher) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// failed sees to an error and says how long to wait, usually as long as usual.
+func (w *watcher) failed(err error, usual time.Duration) time.Duration {
+	switch {
+	case w.undefined(err):
+		w.absent()
+		return spread(absentPause)
+	case w.withheld(err):
+		w.absent()
+		w.report.leftOut(err)
+		return spread(forbiddenPause)
+	}
+	w.report.bad(err)
+	if hasStatus(err, http.StatusForbidden) {
+		return spread(forbiddenPause)
+	}
+	return usual
 }
 
 // first ends the wait for the first list, successful or not.
@@ -82,7 +97,13 @@ func (w *watcher) undefined(err error) bool {
 	return w.kind.optional && hasStatus(err, http.StatusNotFound)
 }
 
-// absent forgets the objects of a kind that is no longer defined.
+// withheld tells of an error that the kind is one which this program may be
+// denied on purpose: likewise.
+func (w *watcher) withheld(err error) bool {
+	return w.kind.sensitive && hasStatus(err, http.StatusForbidden)
+}
+
+// absent forgets the objects of a kind that is no longer there for us.
 func (w *watcher) absent() {
 	w.store.begin()
 	w.store.end()
@@ -92,10 +113,11 @@ func (w *watcher) absent() {
 // listAndWatch returns the error that ended it, never nil.
 func (w *watcher) listAndWatch(ctx context.Context) error {
 	err := w.list(ctx)
-	if !w.undefined(err) {
+	if !w.undefined(err) && !w.withheld(err) {
 		w.report.listed(err)
 	}
 	if err != nil {
+		w.fresh = hasStatus(err, http.StatusGone, http.StatusGatewayTimeout)
 		return fmt.Errorf("list %s: %w", w.kind.resource, err)
 	}
 	w.first()
