@@ -33,7 +33,7 @@
 //
 // A line may be shown twice: a batch that its store did not take comes again.
 //
-// Cost: without a tail, about a quarter of a microsecond and no allocation per
-// batch, besides reading the programs' own metrics once per scrape (some
-// microseconds per agent); about 4 kB per agent.
+// Cost: without a tail, under a microsecond and no allocation per batch, besides
+// about 20 µs for each scrape of a program's own metrics; about 4 kB per agent.
+// A tail costs 0.1 to 0.3 µs per passing record of what it asks for.
 package statuspage

@@ -22,12 +22,12 @@ type flow struct {
 	failure      atomic.Pointer[string]
 }
 
-func (f *flow) begin() {
+func (f *flow) begin(now time.Time) {
 	if f == nil {
 		return
 	}
 	if f.waiting.Add(1) == 1 {
-		f.waitingSince.Store(time.Now().UnixNano())
+		f.waitingSince.Store(now.UnixNano())
 	}
 }
 

@@ -14,7 +14,6 @@ import (
 	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/extension"
 	"go.opentelemetry.io/collector/pdata/plog"
-	"go.opentelemetry.io/collector/pdata/pmetric"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/zap"
@@ -143,16 +142,14 @@ func (p *Page) Shutdown(ctx context.Context) error {
 	return err
 }
 
-func (p *Page) seeLogs(ld plog.Logs) {
+func (p *Page) seeLogs(ld plog.Logs, now time.Time) {
 	if node := nodeOf(ld); node != "" {
-		p.presence.see(node, time.Now())
+		p.presence.see(node, now)
 	}
 	if p.tails.active() {
 		p.tails.offer(ld)
 	}
 }
-
-func (p *Page) seeMetrics(md pmetric.Metrics) { p.roster.read(md, time.Now()) }
 
 // local is what this replica has seen.
 func (p *Page) local(now time.Time) Status {

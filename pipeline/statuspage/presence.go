@@ -10,8 +10,9 @@ import (
 // presence is when log lines of a node last passed: an agent whose own metrics
 // wait behind a store that is away is there all the same.
 type presence struct {
-	mu    sync.RWMutex
-	nodes map[string]*atomic.Int64 // name to Unix nanoseconds
+	mu       sync.RWMutex
+	nodes    map[string]*atomic.Int64 // name to Unix nanoseconds
+	madeRoom time.Time
 }
 
 func newPresence() *presence { return &presence{nodes: map[string]*atomic.Int64{}} }
@@ -30,7 +31,8 @@ func (p *presence) see(node string, now time.Time) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.nodes) >= maxNodes {
+	if len(p.nodes) >= maxNodes && now.Sub(p.madeRoom) >= makeRoomEvery {
+		p.madeRoom = now
 		p.forgetLocked(now)
 	}
 	if len(p.nodes) >= maxNodes || p.nodes[node] != nil {

@@ -62,7 +62,7 @@ func (s *Status) findProblems(now time.Time) []Problem {
 	for _, st := range s.Stores {
 		switch st.State {
 		case StoreFailing:
-			add(Failure, "CrowsnestStoreUnavailable", "%s does not take %s since %s: %s. Agents keep the data and send it again.", title(st.Store), st.Signal, age(now, st.Since), cmp.Or(st.Failure, "no reason given"))
+			add(Failure, "CrowsnestStoreUnavailable", "%s has taken no %s for %s: %s. Agents keep the data and send it again.", title(st.Store), st.Signal, age(now, st.Since), cmp.Or(st.Failure, "no reason given"))
 		case StoreWaiting:
 			add(Warning, "CrowsnestStoreSlow", "%s gave no answer for %s; %d requests wait.", title(st.Store), age(now, st.Since), st.Waiting)
 		}

@@ -23,6 +23,9 @@ const (
 	forgetAfter = time.Hour
 	// nodeForgetAfter is when a node that nobody tells of any more is taken for gone.
 	nodeForgetAfter = 5 * time.Minute
+	// makeRoomEvery bounds how often all is looked through for who is gone, when
+	// there is no room: a flood of names must not cost a look each.
+	makeRoomEvery = time.Minute
 )
 
 // role is what kind of program it is.
@@ -93,6 +96,7 @@ type roster struct {
 	nodes    map[string]int64 // name to when it was last told of
 	cluster  string
 	bytes    int
+	madeRoom time.Time
 	omitted  uint64
 }
 
@@ -121,6 +125,10 @@ func (r *roster) roomLocked(n int, now time.Time) bool {
 	if r.bytes+n <= maxRosterBytes {
 		return true
 	}
+	if now.Sub(r.madeRoom) < makeRoomEvery {
+		return false
+	}
+	r.madeRoom = now
 	r.forgetLocked(now)
 	return r.bytes+n <= maxRosterBytes
 }

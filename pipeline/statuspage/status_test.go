@@ -178,14 +178,14 @@ func TestStoreThatRefuses(t *testing.T) {
 	}
 	s.Deliveries[0].FailingSince, s.Deliveries[0].LastFailure, s.Deliveries[0].Failure = now.Add(-40*time.Second), now, "push: connection refused"
 	s.derive(now)
-	if !strings.HasPrefix(s.Problems[0].Text, "Loki does not take logs since 40 s: push: connection refused.") || s.Problems[0].Level != Failure {
+	if !strings.HasPrefix(s.Problems[0].Text, "Loki has taken no logs for 40 s: push: connection refused.") || s.Problems[0].Level != Failure {
 		t.Errorf("problems %+v", s.Problems)
 	}
 }
 
 func TestAnswersAreSeenAtOnce(t *testing.T) {
 	f := &flow{}
-	f.begin()
+	f.begin(time.Now())
 	if d := f.delivery("a", "logs"); d.Waiting != 1 || d.WaitingSince.IsZero() {
 		t.Errorf("while it waits: %+v", d)
 	}
@@ -193,7 +193,7 @@ func TestAnswersAreSeenAtOnce(t *testing.T) {
 	if d := f.delivery("a", "logs"); d.Waiting != 0 || d.FailingSince.IsZero() || len(d.Failure) != maxErrorBytes {
 		t.Errorf("after a failure: %+v", d)
 	}
-	f.begin()
+	f.begin(time.Now())
 	f.end(nil)
 	if d := f.delivery("a", "logs"); !d.FailingSince.IsZero() || d.LastSuccess.IsZero() {
 		t.Errorf("after a success: %+v", d)

@@ -2,6 +2,7 @@ package statuspage
 
 import (
 	"context"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
@@ -83,8 +84,9 @@ func (t logsTap) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 	if t.page == nil {
 		return t.next.ConsumeLogs(ctx, ld)
 	}
-	t.page.seeLogs(ld)
-	t.flow.begin()
+	now := time.Now()
+	t.page.seeLogs(ld, now)
+	t.flow.begin(now)
 	err := t.next.ConsumeLogs(ctx, ld)
 	t.flow.end(err)
 	return err
@@ -94,15 +96,16 @@ func (t metricsTap) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) erro
 	if t.page == nil {
 		return t.next.ConsumeMetrics(ctx, md)
 	}
-	t.page.seeMetrics(md)
-	t.flow.begin()
+	now := time.Now()
+	t.page.roster.read(md, now)
+	t.flow.begin(now)
 	err := t.next.ConsumeMetrics(ctx, md)
 	t.flow.end(err)
 	return err
 }
 
 func (t tracesTap) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
-	t.flow.begin()
+	t.flow.begin(time.Now())
 	err := t.next.ConsumeTraces(ctx, td)
 	t.flow.end(err)
 	return err
