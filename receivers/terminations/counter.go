@@ -24,10 +24,6 @@ const (
 	// patience is how many lists in a row must lack a container that ran before
 	// it counts as ended unseen: the event that tells may be under way.
 	patience = 2
-	// maxPending bounds the containers that were created and may fail to start.
-	maxPending = 1000
-	// pendingLimit is how long a start may take. The list has what takes longer.
-	pendingLimit = 2 * time.Minute
 )
 
 // reasonRefused is for points that the pipeline did not take.
@@ -53,12 +49,6 @@ type counter struct {
 	// pending are containers that were created: of a start that fails there is
 	// no event.
 	pending map[string]*pending
-}
-
-type pending struct {
-	who    identity
-	since  time.Time
-	missed int // questions in a row to which the runtime did not know it
 }
 
 // open takes over what earlier runs counted. State that cannot be used costs
@@ -171,48 +161,6 @@ func (c *counter) take(ctx context.Context, e event) {
 	}
 }
 
-// inquire asks for the status that a container's end came without: it was
-// removed right after.
-func (c *counter) inquire(ctx context.Context, e event) record {
-	s, err := c.runtime.status(ctx, e.id)
-	switch {
-	case err != nil:
-		c.complain("status", "Status of a container that ended cannot be had; the next list will tell", err)
-		return record{}
-	case s != nil:
-		return recordOf(s, time.Now())
-	}
-	r := record{Kind: kindExited, ID: e.id, identity: e.who, At: time.Now().UnixMilli(), Reason: reasonUnknown, ExitCode: exitCodeUnknown}
-	if c.tally.Containers[e.id] == nil && e.who == (identity{}) {
-		return record{} // nobody's: it may have been a pod's own
-	}
-	return r.bounded()
-}
-
-// checkPending asks for the containers that were created and not started.
-func (c *counter) checkPending(ctx context.Context) {
-	for id, p := range c.pending {
-		s, err := c.runtime.status(ctx, id)
-		if err != nil {
-			return // the list will complain
-		}
-		r := recordOf(s, time.Now())
-		if s == nil {
-			p.missed++
-		}
-		if p.missed == patience {
-			// It was removed at once, so its start failed.
-			r = record{Kind: kindExited, ID: id, identity: p.who, At: time.Now().UnixMilli(), Reason: reasonUnknown, ExitCode: exitCodeUnknown}.bounded()
-		}
-		if r.Kind != "" {
-			c.learn(r, "status")
-		}
-		if r.Kind != "" || time.Since(p.since) > pendingLimit {
-			delete(c.pending, id)
-		}
-	}
-}
-
 // learn notes that a container runs or ended.
 func (c *counter) learn(r record, source string) {
 	if !c.note(r) || r.Kind != kindExited {
@@ -250,15 +198,6 @@ func (c *counter) reconcile(ctx context.Context) {
 	c.findCgroups()
 	if c.fresh {
 		c.begin()
-	}
-}
-
-func (c *counter) findCgroups() {
-	if c.kernel == nil {
-		return
-	}
-	if err := c.kernel.find(); err != nil {
-		c.complain("cgroups", "Cgroups cannot be read; OOM kills are counted only where they ended a container", err)
 	}
 }
 
@@ -320,53 +259,6 @@ func (c *counter) miss(listed map[string]bool) {
 	}
 }
 
-// readKills takes over the kernel's counts.
-func (c *counter) readKills() {
-	if c.kernel == nil {
-		return
-	}
-	now := time.Now().UnixMilli()
-	ofPods := c.killsOfPods()   // before those of containers, which can then only be more
-	ending := map[string]bool{} // pods with a container whose end is not known yet
-	for id, known := range c.tally.Containers {
-		kills, ok := c.kernel.kills(id)
-		if ok && kills > known.Kills {
-			c.note(record{Kind: kindKills, ID: id, At: now, Kills: kills, Old: c.fresh})
-		}
-		ending[known.UID] = ending[known.UID] || !ok && !known.Exited
-	}
-	for uid, kills := range ofPods {
-		if counted := c.tally.Attributed[uid]; kills > counted && !ending[uid] && !c.fresh {
-			c.attribute(uid, kills-counted, now)
-		}
-	}
-}
-
-func (c *counter) killsOfPods() map[string]uint64 {
-	ofPods := map[string]uint64{}
-	for uid := range c.kernel.pods {
-		if kills, ok := c.kernel.killsOfPod(uid); ok {
-			ofPods[uid] = kills
-		}
-	}
-	return ofPods
-}
-
-// attribute finds whose the kills are that a pod's cgroup has and none of its
-// living containers: those of one that ended, best of one that ended of it.
-func (c *counter) attribute(uid string, missing uint64, now int64) {
-	var ended *container
-	var endedID string
-	for id, known := range c.tally.Containers {
-		if known.UID == uid && known.Exited && (ended == nil || known.OOMKilled && !ended.OOMKilled) {
-			ended, endedID = known, id
-		}
-	}
-	if ended != nil {
-		c.note(record{Kind: kindKills, ID: endedID, At: now, Kills: ended.Kills + missing})
-	}
-}
-
 // sample sends every counter, after what they count is on the disk.
 func (c *counter) sample(ctx context.Context) {
 	now := time.Now()
@@ -394,12 +286,15 @@ func (c *counter) expire(ctx context.Context, now time.Time) {
 
 // send hands samples on and tells whether they were taken for good or ill. The
 // counters are cumulative, so that those which were refused are made up for by
-// the next.
+// the next. A pipeline that waits for a store that is away must not keep us from
+// the runtime's events: it has an interval.
 func (c *counter) send(ctx context.Context, md pmetric.Metrics) (taken bool) {
 	points := md.DataPointCount()
 	if points == 0 {
 		return true
 	}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.CollectionInterval)
+	defer cancel()
 	err := c.next.ConsumeMetrics(ctx, md)
 	switch {
 	case err == nil:

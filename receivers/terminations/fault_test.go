@@ -127,13 +127,21 @@ type local struct {
 	mu   sync.Mutex
 	last map[string]float64
 	err  error
+	hold bool // the pipeline waits
 }
 
 func startLocal(t *testing.T, endpoint string) *local {
 	t.Helper()
 	l := &local{telemetry: componenttest.NewTelemetry()}
 	t.Cleanup(func() { _ = l.telemetry.Shutdown(context.Background()) })
-	next, err := consumer.NewMetrics(func(_ context.Context, md pmetric.Metrics) error {
+	next, err := consumer.NewMetrics(func(ctx context.Context, md pmetric.Metrics) error {
+		l.mu.Lock()
+		hold := l.hold
+		l.mu.Unlock()
+		if hold {
+			<-ctx.Done()
+			return ctx.Err()
+		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if l.err == nil {
@@ -250,4 +258,44 @@ func TestRefusedSamples(t *testing.T) {
 	l.err = nil
 	l.mu.Unlock()
 	l.wait(completed, 1)
+}
+
+// TestHeldUpPipeline: while the pipeline waits for a store that is away, ends are
+// counted on, also of containers that are not there any more when it is back.
+func TestHeldUpPipeline(t *testing.T) {
+	f := &fake{}
+	l := startLocal(t, f.serve(t))
+	l.mu.Lock()
+	l.hold = true
+	l.mu.Unlock()
+	for l.metric("crowsnest_dropped_items", "reason", reasonRefused) == 0 {
+		f.mu.Lock()
+		f.ended = []*cri.ContainerStatus{endOf("a")} // there is nothing to send before
+		f.mu.Unlock()
+		time.Sleep(10 * time.Millisecond) // ends with the test's own time limit
+	}
+	f.mu.Lock()
+	f.ended = []*cri.ContainerStatus{endOf("b")}
+	f.mu.Unlock()
+	for l.exits() < 2 {
+		time.Sleep(10 * time.Millisecond) // likewise
+	}
+	f.mu.Lock()
+	f.ended = nil
+	f.mu.Unlock()
+	l.mu.Lock()
+	l.hold = false
+	l.mu.Unlock()
+	l.wait(completed, 2)
+}
+
+func (l *local) exits() (total int64) {
+	m, err := l.telemetry.GetMetric("crowsnest_terminations_exits")
+	if err != nil {
+		return 0
+	}
+	for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
+		total += p.Value
+	}
+	return total
 }

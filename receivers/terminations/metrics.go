@@ -41,16 +41,18 @@ func (t *tally) metrics(node string, now time.Time) pmetric.Metrics {
 // stale marks the end of series.
 func (t *tally) stale(node string, now time.Time, pods []podKey) pmetric.Metrics {
 	gone := newTally(t.maxSeries, 0)
+	ends := make(map[podKey]bool, len(pods))
 	for _, pod := range pods {
-		for key, s := range t.Exits {
-			if (podKey{key.Namespace, key.Pod}) == pod {
-				gone.Exits[key] = s
-			}
+		ends[pod] = true
+	}
+	for key, s := range t.Exits {
+		if pod := key.pod(); ends[pod] && key.of(pod) {
+			gone.Exits[key] = s
 		}
-		for key, s := range t.Kills {
-			if (podKey{key.Namespace, key.Pod}) == pod {
-				gone.Kills[key] = s
-			}
+	}
+	for key, s := range t.Kills {
+		if pod := key.pod(); ends[pod] && key.of(pod) {
+			gone.Kills[key] = s
 		}
 	}
 	md := gone.metrics(node, now)

@@ -79,7 +79,7 @@ func (t *tally) apply(r record) bool {
 	case kindGone:
 		return t.gone(r)
 	case kindTold:
-		return t.told(r.At)
+		return t.told()
 	case kindExpired:
 		return t.expire(r.pod())
 	}
@@ -172,22 +172,17 @@ func (t *tally) gone(r record) bool {
 	return true
 }
 
-func (t *tally) told(until int64) (changed bool) {
+// told notes that all series that there are were sent. It asks no clock: one that
+// was set back would leave counters at 0 until it is where it was.
+func (t *tally) told() (changed bool) {
+	changed = t.untold()
 	for _, s := range t.Exits {
-		changed = s.tell(until) || changed
+		s.Told = true
 	}
 	for _, s := range t.Kills {
-		changed = s.tell(until) || changed
+		s.Told = true
 	}
 	return changed
-}
-
-func (s *series) tell(until int64) bool {
-	if s.Told || s.Created > until {
-		return false
-	}
-	s.Told = true
-	return true
 }
 
 // untold tells whether a series has not been sent with value 0 yet.
@@ -208,17 +203,25 @@ func (t *tally) untold() bool {
 func (t *tally) expire(pod podKey) bool {
 	delete(t.Pods, pod)
 	for key := range t.Exits {
-		if (podKey{key.Namespace, key.Pod}) == pod && key.Reason != reasonSeriesLimit {
+		if key.of(pod) {
 			delete(t.Exits, key)
 		}
 	}
 	for key := range t.Kills {
-		if (podKey{key.Namespace, key.Pod}) == pod && key != (containerKey{}) {
+		if key.of(pod) {
 			delete(t.Kills, key)
 		}
 	}
 	return true
 }
+
+// of says whether a series is one of the pod's. Those over the limit are nobody's,
+// be it that a container made by hand has no pod either.
+func (k containerKey) of(pod podKey) bool {
+	return k.pod() == pod && k != (containerKey{})
+}
+
+func (k containerKey) pod() podKey { return podKey{k.Namespace, k.Pod} }
 
 // expired are the pods that the runtime has not had for so long. It keeps alive
 // those that it has.

@@ -47,7 +47,7 @@ func TestSeriesBeginsWithZero(t *testing.T) {
 	if diff := cmp.Diff(map[string]float64{completed: 0, failed: 1}, flatten(ta.metrics("n", time.UnixMilli(1000)))); diff != "" {
 		t.Errorf("first: %s", diff)
 	}
-	ta.apply(record{Kind: kindTold, At: 1000})
+	ta.apply(record{Kind: kindTold, At: 10}) // the clock was set back
 	if diff := cmp.Diff(map[string]float64{completed: 1, failed: 1}, flatten(ta.metrics("n", time.UnixMilli(2000)))); diff != "" {
 		t.Errorf("second: %s", diff)
 	}
@@ -142,6 +142,23 @@ func TestPodExpires(t *testing.T) {
 	ta.forget(minute(71))
 	if len(ta.Exits)+len(ta.Kills)+len(ta.Pods)+len(ta.Containers) != 0 {
 		t.Errorf("left: %v %v %v %v", ta.Exits, ta.Kills, ta.Pods, ta.Containers)
+	}
+}
+
+// A container that was made by hand has no pod, and neither have the series over
+// the limit: these stay when that is gone.
+func TestSeriesOverTheLimitDoNotExpire(t *testing.T) {
+	ta := newTally(1, 100)
+	ta.apply(exit("a", identity{Container: "by hand"}, "Completed", 0))
+	ta.apply(exit("b", web, "Completed", 0))
+	ta.apply(record{Kind: kindKills, ID: "b", At: 1000, Kills: 1})
+	gone := ta.stale("n", time.UnixMilli(2000), []podKey{{}})
+	if n := gone.DataPointCount(); n != 1 {
+		t.Errorf("%d series end, want that of the container: %v", n, flatten(gone))
+	}
+	ta.apply(record{Kind: kindExpired})
+	if len(ta.Exits) != 1 || len(ta.Kills) != 1 {
+		t.Errorf("left: %v %v", ta.Exits, ta.Kills)
 	}
 }
 
