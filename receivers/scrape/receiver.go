@@ -57,7 +57,7 @@ func newReceiver(cfg *Config, set receiver.Settings, next consumer.Metrics) (*sc
 		bodies:  &budget{limit: cfg.MaxPageBytes},
 		series:  &budget{limit: cfg.MaxCacheBytes},
 	}
-	if env.telemetry, err = newTelemetry(set.MeterProvider, env.series); err != nil {
+	if env.telemetry, err = newTelemetry(set.MeterProvider, set.ID.String(), env.series); err != nil {
 		return nil, fmt.Errorf("make telemetry: %w", err)
 	}
 	return &scrapeReceiver{cfg: cfg, settings: set, env: env, complaints: newComplaints(set.Logger)}, nil

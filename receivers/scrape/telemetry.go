@@ -24,7 +24,9 @@ type telemetry struct {
 	watching   otelmetric.Registration
 }
 
-func newTelemetry(mp otelmetric.MeterProvider, series *budget) (*telemetry, error) {
+// newTelemetry is told the receiver's id: of several in a program, each has a
+// cache of its own.
+func newTelemetry(mp otelmetric.MeterProvider, id string, series *budget) (*telemetry, error) {
 	meter := mp.Meter("github.com/crowsnest-o11y/crowsnest/receivers/scrape")
 	var t telemetry
 	errs := make([]error, 9)
@@ -48,8 +50,9 @@ func newTelemetry(mp otelmetric.MeterProvider, series *budget) (*telemetry, erro
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	component := otelmetric.WithAttributes(attribute.String("component", id))
 	t.watching, errs[8] = meter.RegisterCallback(func(_ context.Context, o otelmetric.Observer) error {
-		o.ObserveInt64(t.memory, series.used.Load())
+		o.ObserveInt64(t.memory, series.used.Load(), component)
 		return nil
 	}, t.memory)
 	return &t, errs[8]
