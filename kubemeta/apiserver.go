@@ -24,8 +24,8 @@ import (
 // reflector: that one decodes whole v1.Pods before they can be trimmed, hides
 // the errors of a watch from its owner, and brings k8s.io/api into the binary.
 // What is kept of its protocol: a list no older than the last version seen,
-// bookmarks, watches that the server ends after some minutes, and a fresh list
-// from etcd after 410 Gone.
+// bookmarks, watches that the server ends after some minutes, a list after 410
+// Gone, and one from etcd only if the server's cache cannot answer.
 type APIServer struct {
 	cache  *Cache
 	client *http.Client
@@ -97,7 +97,6 @@ func (a *APIServer) Run(ctx context.Context) {
 			return
 		}
 		a.health.bad(err)
-		a.fresh = a.fresh || isStale(err)
 		if time.Since(began) > time.Minute {
 			retry.failures = 0
 		}
@@ -110,6 +109,9 @@ func (a *APIServer) Run(ctx context.Context) {
 // listAndWatch returns the error that ended it, never nil.
 func (a *APIServer) listAndWatch(ctx context.Context) error {
 	if err := a.list(ctx); err != nil {
+		// Only now, not after a watch: etcd reads all pods of the cluster for a
+		// list by node, and after a failure all nodes list.
+		a.fresh = isStale(err)
 		return err
 	}
 	for {

@@ -329,7 +329,7 @@ func TestWatchThatEndsAtOnceIsNotAskedInATightLoop(t *testing.T) {
 	})
 }
 
-func TestGoneLeadsToAFreshList(t *testing.T) {
+func TestGoneLeadsToAListFromTheCache(t *testing.T) {
 	const gone = `{"kind":"Status","code":410,"reason":"Expired","message":"too old resource version"}`
 	for name, watch := range map[string]http.HandlerFunc{
 		"as an event":  events(event("ADDED", podJSON("b", "11")), event("ERROR", gone)),
@@ -342,7 +342,7 @@ func TestGoneLeadsToAFreshList(t *testing.T) {
 				settle(10 * time.Second)
 				w.knows(t, "c")
 				lists, watches := w.asked()
-				if lists[1] != "" || watches[1] != "500" || w.errors(Expired) != 1 {
+				if lists[1] == "" || lists[1] == "0" || watches[1] != "500" || w.errors(Expired) != 1 {
 					t.Errorf("lists %q, watches %q, %v", lists, watches, w.cache.Stats().Errors)
 				}
 				if w.logs.Len() != 0 {
@@ -351,6 +351,21 @@ func TestGoneLeadsToAFreshList(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A cache that does not come to our version (etcd was set back) is not asked again.
+func TestListThatTheCacheCannotAnswer(t *testing.T) {
+	watching(t, answer(200, listOf("10", podJSON("a", "9"))), answer(410, ""), func(t *testing.T, w *watched) {
+		synctest.Wait()
+		w.set(answer(504, "Too large resource version"), hang)
+		settle(2 * time.Second)
+		w.set(answer(200, listOf("5", podJSON("c", "4"))), hang)
+		settle(time.Minute)
+		w.knows(t, "c")
+		if lists, _ := w.asked(); lists[1] != "10" || lists[2] != "" {
+			t.Errorf("lists %q", lists)
+		}
+	})
 }
 
 func TestGarbage(t *testing.T) {
