@@ -119,7 +119,7 @@ func newTransport(lines []string) (http.RoundTripper, error) {
 	for _, line := range lines {
 		name, value, ok := strings.Cut(line, ":")
 		if !ok {
-			return nil, fmt.Errorf("--header %q: want NAME: VALUE", line)
+			return nil, errors.New("--header: one has no colon; want NAME: VALUE") // it may be a secret
 		}
 		h.values.Add(strings.TrimSpace(name), strings.TrimSpace(value))
 	}

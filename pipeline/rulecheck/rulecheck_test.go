@@ -194,3 +194,9 @@ func TestCommandAsksLoki(t *testing.T) {
 }
 
 func nanoseconds(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) }
+
+func TestHeaderThatIsNoneIsNotShown(t *testing.T) {
+	if _, err := newTransport([]string{"Authorization Bearer hidden"}); err == nil || strings.Contains(err.Error(), "hidden") {
+		t.Errorf("%v", err)
+	}
+}
