@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // deletePods deletes all pods of a part at once, and waits for data from after.
@@ -60,27 +61,34 @@ func (in *installation) kill(t *testing.T, part string) {
 		t.Fatalf("pods of %s: %v (%v)", part, pods, err)
 	}
 	for _, p := range pods {
-		status := p.Status.ContainerStatuses[0]
-		_, id, _ := strings.Cut(status.ContainerID, "://")
-		in.inNode(t, slices.Index(in.nodes, p.Spec.NodeName)+1, fmt.Sprintf(
-			`set -e; for cgroup in $(grep -l %s /proc/[0-9]*/cgroup); do pid=${cgroup#/proc/}; kill -KILL ${pid%%/cgroup}; done`, id))
-		eventually(t, "restart of "+p.Name, func(ctx context.Context) error {
-			now, err := in.pods(ctx, namespace, component(part))
-			for _, n := range now {
-				c := n.Status.ContainerStatuses
-				if n.UID != p.UID || len(c) != 1 || c[0].RestartCount == status.RestartCount {
-					continue
-				}
-				if end := c[0].LastTerminationState.Terminated; end == nil || end.ExitCode != 137 {
-					return fmt.Errorf("it ended by itself: %+v", end)
-				}
-				return nil
-			}
-			return errors.Join(err, errors.New("not yet"))
-		})
+		in.killContainer(t, p)
 	}
 	in.awaitReady(t)
 	in.awaitData(t, time.Now())
+}
+
+// killContainer sends SIGKILL to every process of a pod's first container, and
+// waits for its restart.
+func (in *installation) killContainer(t *testing.T, p corev1.Pod) {
+	t.Helper()
+	status := p.Status.ContainerStatuses[0]
+	_, id, _ := strings.Cut(status.ContainerID, "://")
+	in.inNode(t, slices.Index(in.nodes, p.Spec.NodeName)+1, fmt.Sprintf(
+		`set -e; for cgroup in $(grep -l %s /proc/[0-9]*/cgroup); do pid=${cgroup#/proc/}; kill -KILL ${pid%%/cgroup}; done`, id))
+	eventually(t, "restart of "+p.Name, func(ctx context.Context) error {
+		now, err := in.pods(ctx, p.Namespace, "")
+		for _, n := range now {
+			c := n.Status.ContainerStatuses
+			if n.UID != p.UID || len(c) != 1 || c[0].RestartCount == status.RestartCount {
+				continue
+			}
+			if end := c[0].LastTerminationState.Terminated; end == nil || end.ExitCode != 137 {
+				return fmt.Errorf("it ended by itself: %+v", end)
+			}
+			return nil
+		}
+		return errors.Join(err, errors.New("not yet"))
+	})
 }
 
 // upgrade changes both programs, and makes a mistake: the agents verify the

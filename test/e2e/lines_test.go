@@ -164,7 +164,10 @@ func lackOfEntry(e stores.Entry, host string, p corev1.Pod) (wrong []string) {
 	want := map[string]string{
 		"cluster": clusterName, "namespace": shop, "pod": host, "container": w.container, "service_name": w.name, "stream": "stdout",
 	}
-	metadata := map[string]string{w.owner: w.name, "container_image_name": "crowsnest.test/workload", "service_namespace": shop}
+	metadata := map[string]string{"container_image_name": "crowsnest.test/workload", "service_namespace": shop}
+	if w.owner != "" {
+		metadata[w.owner] = w.name
+	}
 	if p.Name != "" {
 		want["node"], metadata["k8s_pod_uid"] = p.Spec.NodeName, string(p.UID)
 	}

@@ -18,7 +18,7 @@ import (
 type workload struct {
 	name      string // also the service's
 	container string
-	owner     string // structured metadata that has the name
+	owner     string // structured metadata that has the name; "": none
 	lines     uint64 // of each run; 0: no end
 }
 
@@ -34,12 +34,13 @@ var workloads = []workload{
 	{name: "postgres", container: "postgres", owner: "k8s_statefulset_name"},
 	{name: "migrate-badly", container: "migrate", owner: "k8s_job_name", lines: 2},
 	{name: "migrate", container: "migrate", owner: "k8s_job_name", lines: 20},
+	{name: "bare", container: "bare", lines: 3},
 	{name: "report", container: "report", owner: "k8s_cronjob_name", lines: 5},
 }
 
 func workloadOf(pod string) (workload, bool) {
 	for _, w := range workloads {
-		if strings.HasPrefix(pod, w.name+"-") {
+		if strings.HasPrefix(pod, w.name+"-") || pod == w.name {
 			return w, true
 		}
 	}
