@@ -289,3 +289,21 @@ func TestCredentialsOutliveTheAPIServer(t *testing.T) {
 		t.Error("what nobody asks for is kept")
 	}
 }
+
+// An interval of an hour that becomes a short one does not last for the hour.
+func TestShorterInterval(t *testing.T) {
+	s := serve(t, exposition("text/plain", "a 1\n"))
+	r := stoppedRig(t)
+	j := r.job("j", sourcePodMonitor)
+	j.interval = 24 * time.Hour
+	scraper := r.scraper(t, j, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { scraper.run(ctx) })
+	defer func() { cancel(); running.Wait() }()
+	changed, soon := *scraper.wanted.Load(), *j
+	soon.interval = 100 * time.Millisecond
+	changed.job = &soon
+	scraper.want(&changed)
+	eventually(t, "a scrape", func() bool { return len(r.store.live(`__name__="a"`)) == 1 })
+}

@@ -55,6 +55,8 @@ type job struct {
 	targetRules []*relabel.Config
 	metricRules []*relabel.Config
 
+	// foreign: the addresses are somebody's who is not the agent's administrator.
+	foreign bool
 	// rest, if set, is how the client is made instead of by http.
 	rest *rest.Config
 	// stays, if set, says that the job's targets go on elsewhere when they end
@@ -79,7 +81,11 @@ func (j *job) open() error {
 	if err := j.http.Validate(); err != nil {
 		return fmt.Errorf("make HTTP client: %w", err)
 	}
-	client, err := promconfig.NewClientFromConfig(j.http, "scrape", promconfig.WithUserAgent("crowsnest"))
+	options := []promconfig.HTTPClientOption{promconfig.WithUserAgent("crowsnest")}
+	if j.foreign {
+		options = append(options, promconfig.WithDialContextFunc(dialOthers))
+	}
+	client, err := promconfig.NewClientFromConfig(j.http, "scrape", options...)
 	if err != nil {
 		return fmt.Errorf("make HTTP client: %w", err)
 	}
@@ -173,23 +179,6 @@ func checkAddress(address string) error {
 		return errors.New("target has no address")
 	case strings.ContainsAny(address, "/?#@ "):
 		return fmt.Errorf("address %q is not of the form host:port", address)
-	}
-	return nil
-}
-
-// checkReach refuses addresses by which relabelling would lead the agent to its
-// own machine instead of to the pod, or to a cloud's metadata service.
-func (t *target) checkReach(pod netip.Addr) error {
-	u, err := url.Parse(t.urls[0])
-	if err != nil {
-		return fmt.Errorf("parse URL: %w", err)
-	}
-	ip, err := netip.ParseAddr(u.Hostname())
-	if ip = ip.Unmap(); err == nil && ip == pod {
-		return nil
-	}
-	if u.Hostname() == "localhost" || err == nil && (ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsUnspecified()) {
-		return fmt.Errorf("relabelling makes the address %s, which is the agent's own machine", u.Host)
 	}
 	return nil
 }

@@ -204,6 +204,7 @@ func (r *scrapeReceiver) compile(m *monitor, source string, read secrets) (*comp
 	var refused []refusal
 	for i := range endpoints {
 		j := r.job(fmt.Sprintf("%s/%s/%s/%d", name, m.Namespace, m.Name, i), source)
+		j.foreign = true
 		if reason, err := r.configure(j, c, &endpoints[i], read); err != nil {
 			refused = append(refused, refusal{j, reason, err})
 			continue

@@ -3,6 +3,7 @@ package scrape
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -198,6 +199,30 @@ func TestRelabelledAddresses(t *testing.T) {
 		if got, refused := matched(t, m, nil, webPod); (len(got) == 1) != allowed || (len(refused) == 0) != allowed {
 			t.Errorf("%q: %v, %v", address, got, refused)
 		}
+	}
+}
+
+// A name may stand for anything, and for something else each time it is asked for.
+func TestNamesOfTheOwnMachine(t *testing.T) {
+	s := serve(t, exposition("text/plain", "a 1\n"))
+	address := addressOfServer(s)
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if conn, err := dialOthers(t.Context(), "tcp", "localhost:"+port); err == nil || !strings.Contains(err.Error(), "own machine") {
+		t.Errorf("localhost: %v, %v", conn, err)
+	}
+	conn, err := dialOthers(t.Context(), "tcp", address) // a pod that was checked
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	m := parse[monitor](t, "metadata: {name: mon, namespace: shop}\nspec:\n  selector: {}\n  podMetricsEndpoints: [{port: http}]\n")
+	r := stoppedRig(t)
+	c, _ := r.compile(m, sourcePodMonitor, nil)
+	if !c.endpoints[0].job.foreign {
+		t.Error("a monitor's names are not checked")
 	}
 }
 

@@ -2,6 +2,7 @@ package scrape
 
 import (
 	"cmp"
+	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
@@ -67,8 +68,8 @@ func (r *scrapeReceiver) annotatedJob() *job {
 func annotatedPorts(p *kubemeta.Pod) ([]kubemeta.Port, error) {
 	if text := p.Annotations[annotationPort]; text != "" {
 		number, err := strconv.ParseUint(text, 10, 16)
-		if err != nil {
-			return nil, err
+		if err != nil || number == 0 {
+			return nil, fmt.Errorf("annotation %s: %.40q is no port's number (1 to 65535)", annotationPort, text)
 		}
 		at := slices.IndexFunc(p.Ports, func(port kubemeta.Port) bool { return port.Number == uint16(number) })
 		if at >= 0 {

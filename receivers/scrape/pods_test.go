@@ -72,6 +72,7 @@ func TestAnnotatedPorts(t *testing.T) {
 		"none: all":                   {"", []kubemeta.Port{web, udp}, []uint16{80}},
 		"no number":                   {"http", []kubemeta.Port{web}, nil},
 		"beyond what a port can be":   {"65536", []kubemeta.Port{web}, nil},
+		"none at all":                 {"0", []kubemeta.Port{web}, nil},
 		"nothing declared, none said": {"", nil, nil},
 	} {
 		p := &kubemeta.Pod{Ports: c.ports, Annotations: map[string]string{annotationPort: c.annotation}}

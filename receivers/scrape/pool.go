@@ -100,7 +100,7 @@ func (p *pool) complete() bool {
 func (p *pool) put(ctx context.Context, t *target) {
 	if r := p.targets[t.key]; r != nil {
 		if is := r.scraper.wanted.Load(); is.job != t.job || is.err != t.err {
-			r.scraper.wanted.Store(t)
+			r.scraper.want(t)
 		}
 		return
 	}

@@ -54,6 +54,7 @@ type environment struct {
 type scraper struct {
 	*environment
 	wanted atomic.Pointer[target] // newest version; labels and URLs are the same in all
+	news   chan struct{}          // of capacity 1: there is one
 
 	is         *target
 	page       *page
@@ -65,9 +66,19 @@ type scraper struct {
 	failing    bool
 }
 
+// want makes a new version of the target hold, its interval too: it may have been
+// an hour, and be a minute now.
+func (s *scraper) want(t *target) {
+	s.wanted.Store(t)
+	select {
+	case s.news <- struct{}{}:
+	default:
+	}
+}
+
 func newScraper(env *environment, t *target) *scraper {
 	logger := env.logger.With(zap.String("job", t.labels.Get("job")), zap.String("url", t.urls[0]))
-	s := &scraper{environment: env, logger: logger, complaints: newComplaints(logger)}
+	s := &scraper{environment: env, logger: logger, complaints: newComplaints(logger), news: make(chan struct{}, 1)}
 	s.place = placeOf(t.labels)
 	s.report = reporter{labels: without(t.labels, s.place), target: t.labels}
 	s.page = newPage(s.rules(t), env.series)
@@ -122,10 +133,11 @@ func (s *scraper) run(ctx context.Context) {
 				s.end()
 			}
 			return
+		case <-s.news:
 		case <-timer.C:
+			s.update()
+			s.scrape(ctx)
 		}
-		s.update()
-		s.scrape(ctx)
 		timer.Reset(s.untilNext(time.Now()))
 	}
 }
