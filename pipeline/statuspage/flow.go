@@ -1,6 +1,8 @@
 package statuspage
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -9,6 +11,10 @@ import (
 
 // maxErrorBytes bounds the text of an error that is kept.
 const maxErrorBytes = 600
+
+// cutOffWithin is how long a healthy store may take: what is cut off earlier is
+// its sender's doing.
+const cutOffWithin = 2 * time.Second
 
 // flow is how a signal's store answers, seen from the pipeline: at once, where
 // the exporters' metrics tell it a scrape later, and with the error's text. Times
@@ -31,22 +37,28 @@ func (f *flow) begin(now time.Time) {
 	}
 }
 
-func (f *flow) end(err error) {
+// end takes the answer to a request that began at a time. An agent that goes
+// away cuts off its requests, which says nothing of the store, unless they had
+// waited for long.
+func (f *flow) end(ctx context.Context, began time.Time, err error) {
 	if f == nil {
 		return
 	}
 	f.waiting.Add(-1)
-	now := time.Now().UnixNano()
+	now := time.Now()
 	if err == nil {
-		f.lastSuccess.Store(now)
-		f.waitingSince.Store(now)
+		f.lastSuccess.Store(now.UnixNano())
+		f.waitingSince.Store(now.UnixNano())
 		f.failingSince.Store(0)
+		return
+	}
+	if errors.Is(ctx.Err(), context.Canceled) && now.Sub(began) < cutOffWithin {
 		return
 	}
 	text := cut(err.Error(), maxErrorBytes)
 	f.failure.Store(&text)
-	f.lastFailure.Store(now)
-	f.failingSince.CompareAndSwap(0, now)
+	f.lastFailure.Store(now.UnixNano())
+	f.failingSince.CompareAndSwap(0, began.UnixNano())
 }
 
 // delivery is the flow as the page shows it.

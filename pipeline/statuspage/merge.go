@@ -113,6 +113,9 @@ var storeSignals = map[string]string{"loki": "logs", "prometheus": "metrics", "j
 // said: a restart of an agent cuts off its requests, too.
 const failingAfter = 10 * time.Second
 
+// failureHolds is how long a failure tells of now: senders repeat sooner.
+const failureHolds = 2 * time.Minute
+
 // findStores gathers what all aggregators tell of each store. A pipeline that
 // ends elsewhere is shown by its answers alone.
 func (s *Status) findStores(now time.Time) []Store {
@@ -213,7 +216,7 @@ func (st *Store) judge(deliveries []Delivery, now time.Time) {
 			st.LastFailure, st.Failure = d.LastFailure, d.Failure
 		}
 		switch {
-		case !d.FailingSince.IsZero() && now.Sub(d.FailingSince) > failingAfter:
+		case !d.FailingSince.IsZero() && now.Sub(d.FailingSince) > failingAfter && (d.Waiting > 0 || now.Sub(d.LastFailure) < failureHolds):
 			st.degrade(StoreFailing, d.FailingSince)
 		case d.Waiting > 0 && now.Sub(d.WaitingSince) > failingAfter && st.LastFailure.After(d.WaitingSince):
 			// The exporter repeats what the store refuses, so no answer came back yet.

@@ -68,11 +68,8 @@ func (s *Status) findProblems(now time.Time) []Problem {
 		}
 	}
 	s.findAgentProblems(now, add)
-	for role, programs := range map[string][]Program{"agent": s.Agents, "aggregator": s.Aggregators} {
-		for _, p := range programs {
-			p.findProblems(role, now, add)
-		}
-	}
+	findProgramProblems("agent", s.Agents, now, add)
+	findProgramProblems("aggregator", s.Aggregators, now, add)
 	if s.Alerts != nil && s.Alerts.Error != "" {
 		add(Notice, "", "Active alerts are not known: %s.", s.Alerts.Error)
 	}
@@ -124,25 +121,101 @@ func isVirtual(node string) bool {
 	return strings.HasPrefix(node, "fargate-") || strings.HasPrefix(node, "virtual-")
 }
 
-func (p *Program) findProblems(role string, now time.Time, add adder) {
-	for _, d := range p.Drops {
-		if now.Sub(d.Last) < lately {
-			add(Warning, "CrowsnestItemsDropped", "%s of %s %s drops %s: %s in all, reason %s, the last %s ago.", d.Component, role, p.Name, d.Signal, quantity(d.Items), d.Reason, age(now, d.Last))
+// findProgramProblems tells each problem once, with the programs that have it:
+// when a store is slow, a thousand agents lag.
+func findProgramProblems(role string, programs []Program, now time.Time, add adder) {
+	findDrops(role, programs, now, add)
+	for i, signal := range signalNames {
+		cases := worst(programs, func(p *Program) float64 {
+			if len(p.Signals) <= i || p.Signals[i].UnaccountedSince.IsZero() {
+				return 0
+			}
+			return p.Signals[i].Difference()
+		})
+		cases.add(Failure, "CrowsnestItemsUnaccounted", "%s received "+signal+" that the ledger cannot account for: %s.", role, quantity, add)
+	}
+	worst(programs, func(p *Program) float64 {
+		if now.Sub(p.LostAt) < lately {
+			return p.LostFiles
+		}
+		return 0
+	}).add(Warning, "CrowsnestLogsLost", "%s lost log files that were deleted before they were read: %s.", role, quantity, add)
+	worst(programs, func(p *Program) float64 { return above(p.LagBytes, lagBytesBound) }).
+		add(Warning, "CrowsnestLogsLag", "%s with much of log files yet to deliver: %s.", role, byteSize, add)
+	worst(programs, func(p *Program) float64 { return above(p.LagSeconds, lagSecondsBound) }).
+		add(Warning, "CrowsnestQueueOld", "%s with a spool that is behind: %s.", role, func(v float64) string {
+			return duration(time.Duration(v * float64(time.Second)))
+		}, add)
+}
+
+func above(v, bound float64) float64 {
+	if v > bound {
+		return v
+	}
+	return 0
+}
+
+// affected are programs with a problem, the worst first.
+type affected []affectedProgram
+
+type affectedProgram struct {
+	name  string
+	value float64
+}
+
+// worst are the programs whose value is not 0.
+func worst(programs []Program, value func(*Program) float64) affected {
+	var all affected
+	for i := range programs {
+		if v := value(&programs[i]); v != 0 {
+			all = append(all, affectedProgram{programs[i].Name, v})
 		}
 	}
-	for _, t := range p.Signals {
-		if !t.UnaccountedSince.IsZero() {
-			add(Failure, "CrowsnestItemsUnaccounted", "The ledger of %s %s cannot account for %s %s since %s.", role, p.Name, quantity(t.Difference()), t.Signal, age(now, t.UnaccountedSince))
+	slices.SortStableFunc(all, func(a, b affectedProgram) int { return cmp.Compare(b.value, a.value) })
+	return all
+}
+
+// add tells of them in one sentence, of which format has the number and the list.
+func (a affected) add(level Level, runbook, format, role string, show func(float64) string, add adder) {
+	if len(a) == 0 {
+		return
+	}
+	names := make([]string, len(a))
+	for i, c := range a {
+		names[i] = fmt.Sprintf("%s (%s)", c.name, show(c.value))
+	}
+	add(level, runbook, format, count(len(a), role), list(names))
+}
+
+// findDrops tells of each cause of drops, of maxProblems at most.
+func findDrops(role string, programs []Program, now time.Time, add adder) {
+	type cause struct{ signal, component, reason string }
+	last := map[cause]time.Time{}
+	for _, p := range programs {
+		for _, d := range p.Drops {
+			if now.Sub(d.Last) < lately {
+				c := cause{d.Signal, d.Component, d.Reason}
+				if _, known := last[c]; known || len(last) < maxProblems {
+					last[c] = later(last[c], d.Last)
+				}
+			}
 		}
 	}
-	if now.Sub(p.LostAt) < lately {
-		add(Warning, "CrowsnestLogsLost", "Log files of node %s went before they were read: %s.", p.Name, quantity(p.LostFiles))
-	}
-	if p.LagBytes > lagBytesBound {
-		add(Warning, "CrowsnestLogsLag", "%s of log files on %s wait for delivery.", byteSize(p.LagBytes), p.Name)
-	}
-	if p.LagSeconds > lagSecondsBound {
-		add(Warning, "CrowsnestQueueOld", "The spool of %s %s is %s behind.", role, p.Name, duration(time.Duration(p.LagSeconds*float64(time.Second))))
+	for c, at := range last {
+		cases := worst(programs, func(p *Program) float64 {
+			for _, d := range p.Drops {
+				if (cause{d.Signal, d.Component, d.Reason}) == c && now.Sub(d.Last) < lately {
+					return d.Items
+				}
+			}
+			return 0
+		})
+		names := make([]string, len(cases))
+		for i, k := range cases {
+			names[i] = fmt.Sprintf("%s (%s in all)", k.name, quantity(k.value))
+		}
+		add(Warning, "CrowsnestItemsDropped", "%s of %s dropped %s, reason %s, the last %s ago: %s.",
+			c.component, count(len(cases), role), c.signal, c.reason, age(now, at), list(names))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
@@ -63,7 +64,7 @@ func TestAgentsAreSeen(t *testing.T) {
 	if len(a.Drops) != 1 || a.Drops[0].Reason != "malformed" || a.Drops[0].Last.IsZero() {
 		t.Errorf("drops %+v", a.Drops)
 	}
-	if len(s.Problems) != 1 || !strings.Contains(s.Problems[0].Text, "containerlogs of agent node-1 drops logs: 30 in all, reason malformed") {
+	if len(s.Problems) != 1 || !strings.Contains(s.Problems[0].Text, "containerlogs of 1 agent dropped logs, reason malformed, the last under 1 s ago: node-1 (30 in all).") {
 		t.Errorf("problems %+v", s.Problems)
 	}
 }
@@ -87,7 +88,7 @@ func TestUnevenLedgerIsAProblemOnlyIfItStays(t *testing.T) {
 		s.derive(at)
 		found := false
 		for _, p := range s.Problems {
-			found = found || strings.Contains(p.Text, "agent swallows cannot account for 10 logs")
+			found = found || strings.Contains(p.Text, "1 agent received logs that the ledger cannot account for: swallows (10).")
 			if strings.Contains(p.Text, "moves") {
 				t.Errorf("minute %d: %s", i, p.Text)
 			}
@@ -137,6 +138,30 @@ func nodeLogs(node string) plog.Logs {
 	return ld
 }
 
+// A problem that many have is told once.
+func TestProblemsAreTold(t *testing.T) {
+	now := time.Now()
+	var s Status
+	for i := range 100 {
+		s.Agents = append(s.Agents, Program{Name: fmt.Sprintf("node-%02d", i), LastSeen: now, LastReading: now, LagBytes: lagBytesBound + float64(i)*(1<<20), LagSeconds: 400,
+			LostFiles: 1, LostAt: now, Drops: []Drop{{"traces", "spool/traces", "queue_full", float64(i + 1), now}, {"logs", "c", "old", 5, now.Add(-time.Hour)}}})
+	}
+	s.derive(now)
+	var got []string
+	for _, p := range s.Problems {
+		got = append(got, p.Text)
+	}
+	want := []string{
+		"100 agents lost log files that were deleted before they were read: node-00 (1), node-01 (1), node-02 (1), node-03 (1), node-04 (1) and 95 more.",
+		"100 agents with a spool that is behind: node-00 (6 min), node-01 (6 min), node-02 (6 min), node-03 (6 min), node-04 (6 min) and 95 more.",
+		"99 agents with much of log files yet to deliver: node-99 (194.4 MiB), node-98 (193.4 MiB), node-97 (192.4 MiB), node-96 (191.4 MiB), node-95 (190.4 MiB) and 94 more.",
+		"spool/traces of 100 agents dropped traces, reason queue_full, the last under 1 s ago: node-99 (100 in all), node-98 (99 in all), node-97 (98 in all), node-96 (97 in all), node-95 (96 in all) and 95 more.",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestSilentAgents(t *testing.T) {
 	r, now := newRoster(), time.Now()
 	for _, p := range []struct {
@@ -183,20 +208,41 @@ func TestStoreThatRefuses(t *testing.T) {
 	}
 }
 
+func TestFailureOfLongAgoIsNotOneOfNow(t *testing.T) {
+	now := time.Now()
+	s := Status{Deliveries: []Delivery{{Signal: "traces", FailingSince: now.Add(-time.Hour), LastFailure: now.Add(-time.Hour), Failure: "away"}}}
+	s.derive(now)
+	if len(s.Stores) != 1 || s.Stores[0].State != StoreOK || len(s.Problems) != 0 {
+		t.Errorf("an hour after the last request: %+v", s.Stores)
+	}
+}
+
 func TestAnswersAreSeenAtOnce(t *testing.T) {
-	f := &flow{}
-	f.begin(time.Now())
+	f, now := &flow{}, time.Now()
+	f.begin(now)
 	if d := f.delivery("a", "logs"); d.Waiting != 1 || d.WaitingSince.IsZero() {
 		t.Errorf("while it waits: %+v", d)
 	}
-	f.end(errors.New("refused " + strings.Repeat("x", 2*maxErrorBytes)))
+	f.end(t.Context(), now, errors.New("refused "+strings.Repeat("x", 2*maxErrorBytes)))
 	if d := f.delivery("a", "logs"); d.Waiting != 0 || d.FailingSince.IsZero() || len(d.Failure) != maxErrorBytes {
 		t.Errorf("after a failure: %+v", d)
 	}
-	f.begin(time.Now())
-	f.end(nil)
+	f.begin(now)
+	f.end(t.Context(), now, nil)
 	if d := f.delivery("a", "logs"); !d.FailingSince.IsZero() || d.LastSuccess.IsZero() {
 		t.Errorf("after a success: %+v", d)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	f.begin(now)
+	f.end(gone, now, context.Canceled)
+	if d := f.delivery("a", "logs"); !d.FailingSince.IsZero() || d.Waiting != 0 {
+		t.Errorf("after an agent went away: %+v", d)
+	}
+	f.begin(now)
+	f.end(gone, now.Add(-time.Minute), context.Canceled)
+	if d := f.delivery("a", "logs"); d.FailingSince.IsZero() {
+		t.Errorf("after an agent gave up waiting: %+v", d)
 	}
 }
 

@@ -242,6 +242,24 @@ func TestTailEndsWithItsReader(t *testing.T) {
 	}
 }
 
+// The program ends with somebody tailing, and at once.
+func TestShutdownEndsTails(t *testing.T) {
+	page, address := startPage(t, nil)
+	w := watch(t, newPerson(t, address), "")
+	if err := page.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if w.scanner.Scan() {
+		t.Errorf("after the end comes %q", w.scanner.Text())
+	}
+	if _, err := page.tails.add(filter{}); err != errClosing {
+		t.Errorf("a tail after the end: %v", err)
+	}
+	if err := page.Shutdown(t.Context()); err != nil {
+		t.Errorf("second Shutdown: %v", err)
+	}
+}
+
 // The server's time limit for answers is not for tails.
 func TestTailOutlivesTheServersTimeLimit(t *testing.T) {
 	page, address := startPage(t, func(c *Config) { c.Server.WriteTimeout = 100 * time.Millisecond })

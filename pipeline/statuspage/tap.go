@@ -88,7 +88,7 @@ func (t logsTap) ConsumeLogs(ctx context.Context, ld plog.Logs) error {
 	t.page.seeLogs(ld, now)
 	t.flow.begin(now)
 	err := t.next.ConsumeLogs(ctx, ld)
-	t.flow.end(err)
+	t.flow.end(ctx, now, err)
 	return err
 }
 
@@ -100,13 +100,14 @@ func (t metricsTap) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) erro
 	t.page.roster.read(md, now)
 	t.flow.begin(now)
 	err := t.next.ConsumeMetrics(ctx, md)
-	t.flow.end(err)
+	t.flow.end(ctx, now, err)
 	return err
 }
 
 func (t tracesTap) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
-	t.flow.begin(time.Now())
+	now := time.Now()
+	t.flow.begin(now)
 	err := t.next.ConsumeTraces(ctx, td)
-	t.flow.end(err)
+	t.flow.end(ctx, now, err)
 	return err
 }
