@@ -38,8 +38,6 @@ type Program struct {
 	Fragments Fragments
 	// GCPercent is GOGC if the environment does not say: 0 leaves Go's 100.
 	GCPercent int
-	// Unmap keeps code and constants that are not in use out of its memory.
-	Unmap bool
 	// Commands are sub-commands of its own.
 	Commands []*cobra.Command
 

@@ -41,9 +41,6 @@ func (p Program) Run(ctx context.Context, args []string, stdout, stderr io.Write
 	if p.GCPercent != 0 && os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(p.GCPercent)
 	}
-	if p.Unmap {
-		defer keepUnmapped()()
-	}
 	cmd := p.command()
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
