@@ -29,7 +29,7 @@ func autoscaling() Dashboard {
 					q(value("status_desired_replicas")+` - `+value("status_current_replicas"), name).needs(needHPA)).good("No autoscalers"),
 				graph("Measured against target", "Value of each metric that an autoscaler follows, as a share of its target. It adds pods above 1.", ratio,
 					q(`max by (namespace, horizontalpodautoscaler, metric_name, metric_target_type) (kube_horizontalpodautoscaler_status_target_metric`+of+`)
-						/ max by (namespace, horizontalpodautoscaler, metric_name, metric_target_type) (kube_horizontalpodautoscaler_spec_target_metric`+of+`)`, name+" {{metric_name}}").needs(needHPA)).warn(1).good("No autoscalers"),
+						/ max by (namespace, horizontalpodautoscaler, metric_name, metric_target_type) (kube_horizontalpodautoscaler_spec_target_metric`+of+`)`, name+" {{metric_name}}").needs(needMeasured)).warn(1).good("No autoscalers"),
 				table("Conditions", "ScalingActive false: its metrics cannot be read. ScalingLimited true: it is at a bound. AbleToScale false: it may not act.",
 					q(`max by (namespace, horizontalpodautoscaler, condition, status) (kube_horizontalpodautoscaler_status_condition`+of+` == 1)`, "Condition").in(number).needs(needHPA)).
 					hide("Value").good("No autoscalers").size(12, 8),

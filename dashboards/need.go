@@ -29,6 +29,7 @@ const (
 
 	// These need an object or a part that not every cluster has.
 	needHPA         Need = "a HorizontalPodAutoscaler"
+	needMeasured    Need = "a HorizontalPodAutoscaler that is told its metric"
 	needAutoscaler  Need = "the cluster autoscaler, scraped"
 	needQuota       Need = "a ResourceQuota"
 	needLimitRange  Need = "a LimitRange"
