@@ -41,6 +41,7 @@ type item struct {
 // every other need there is something here, and the query has to return it.
 var lackOfCluster = []dashboards.Need{
 	"a node with a bad condition",
+	"a HorizontalPodAutoscaler that is told its metric",
 	"a node with swap",
 	"a VolumeAttachment",
 	"an eviction",
@@ -57,11 +58,44 @@ var lackOfCluster = []dashboards.Need{
 	"kube-proxy, scraped",
 }
 
-// lackOfRules is the same of rules, by what their inputs are called or select.
-var lackOfRules = []struct{ input, lack string }{
+// lackOfRules is the same of rules, by what rulecheck says that is missing.
+var lackOfRules = []struct{ missing, lack string }{
 	{"etcd", "etcd, scraped"},
+	{"scheduler", "the scheduler, scraped"},
+	{"kube-controller-manager", "the controller-manager, scraped"},
+	{"kube-proxy", "kube-proxy, scraped"},
 	{"cluster_autoscaler_", "the cluster autoscaler, scraped"},
 	{"certmanager_", "cert-manager, scraped"},
+	{"kubelet_certificate_manager_", "a kubelet that renews its certificates"},
+	{"kubelet_server_expiration_renew_errors", "a kubelet that renews its certificates"},
+	{"aggregator_unavailable_apiservice_total", "an aggregated API that was unavailable"},
+	{"apiserver_request_terminations_total", "a request that the API server ended itself"},
+	{"apiserver_admission_webhook_rejection_count", "an admission webhook that refuses"},
+	{`rcode="SERVFAIL"`, "a name that CoreDNS fails to resolve"},
+	{"coredns_forward_responses_total", "a server that CoreDNS forwards to"},
+	{`kube_replicaset_owner exists, but none of its series has owner_kind=""`, "a ReplicaSet of no Deployment"},
+	{`owner_kind="Node"`, "a static pod"},
+	{"no lines within", "a program that panics"},
+	{"node_md_", "a RAID array"},
+	{"node_systemd_", "systemd"},
+	{"node_bonding_", "a bonded interface"},
+	{"node.kubernetes.io/unreachable", "an unreachable node"},
+	{"kubelet_evictions", "an eviction"},
+	{"kube_volumeattachment_", "a VolumeAttachment"},
+	{"kube_pod_deletion_timestamp", "a pod that is being deleted"},
+	{"crowsnest_dropped_items_total", "items dropped by Crowsnest"},
+	{"crowsnest_spool_faults_total", "a disk that fails"},
+	{"crowsnest_prometheus_untracked_points_total", "more series than the exporter may know"},
+	{"crowsnest_containerlogs_read_errors_total", "a log file that cannot be read"},
+	{"crowsnest_kubestate_errors_total", "an object that cannot be read"},
+	{`code=~"4..|InvalidArgument`, "a store that refuses"},
+}
+
+// lackOfMoment is of rules about something that was here and may be gone again.
+var lackOfMoment = map[string]string{
+	"KubeNodeUnreachable":     "an unreachable node, at the moment",
+	"KubePodStuckTerminating": "a pod that is being deleted, at the moment",
+	"CrowsnestScrapesFailing": "a kubelet that cannot be scraped, at the moment",
 }
 
 // checkCoverage wants data from every query: from this cluster, or from series
@@ -94,6 +128,10 @@ func (in *installation) rollOut(t *testing.T) {
 	t.Helper()
 	in.kubectl(t, "--namespace", shop, "rollout", "restart", "deployment/checkout", "statefulset/postgres")
 	in.kubectl(t, "--namespace", namespace, "rollout", "restart", "daemonset/"+release+"-agent")
+	// A moment of errors.
+	in.kubectl(t, "--namespace", shop, "scale", "deployment/payment", "--replicas=0")
+	in.kubectl(t, "--namespace", shop, "wait", "pods", "--selector=app.kubernetes.io/name=payment", "--for=delete", "--timeout="+patience.String())
+	in.kubectl(t, "--namespace", shop, "scale", "deployment/payment", "--replicas=1")
 	// Without a metrics server this is the only reason to scale.
 	in.kubectl(t, "--namespace", shop, "patch", "horizontalpodautoscaler", "frontend", "--patch", `{"spec":{"minReplicas":2}}`)
 }
@@ -273,16 +311,19 @@ func (in *installation) queryRules(ctx context.Context) ([]*item, error) {
 	for n, r := range results {
 		all[n].data = r.Verdict == rulecheck.Data
 		if !all[n].data {
-			all[n].lack, all[n].reason = lackOf(r), ": "+r.Reason
+			all[n].lack, all[n].reason = lackOf(all[n].rule, r), ": "+r.Reason
 		}
 	}
 	return all, nil
 }
 
 // lackOf says what the cluster lacks; nothing if the query has to return data.
-func lackOf(r rulecheck.Result) string {
+func lackOf(rule string, r rulecheck.Result) string {
+	if strings.HasSuffix(r.Reason, "the whole has none") {
+		return lackOfMoment[rule]
+	}
 	for _, l := range lackOfRules {
-		if strings.Contains(r.Reason, l.input) {
+		if strings.Contains(r.Reason, l.missing) {
 			return l.lack
 		}
 	}

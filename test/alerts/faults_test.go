@@ -49,7 +49,7 @@ const second = 2
 
 // affected are the objects that the faults happen to, as labels name them.
 func (in *installation) affected() *regexp.Regexp {
-	return regexp.MustCompile(`^(crashing|hungry|imageless|homeless|hoarder|full|unbound|unready|migrate-badly|loki|crowsnest-loki|` +
+	return regexp.MustCompile(`^(crashing|hungry|imageless|homeless|hoarder|full|unbound|unready|unconfigured|migrate-badly|loki|crowsnest-loki|` +
 		regexp.QuoteMeta(in.nodes[1]) + `)(-.*)?$`)
 }
 
