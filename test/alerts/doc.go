@@ -25,10 +25,11 @@
 //
 // Each can be run alone. -keep leaves the cluster for looking around; its
 // kubeconfig is .cluster/8/kubeconfig, and -attach goes on with it. -healthy 1h
-// makes TestHealthy longer.
+// makes TestHealthy longer. Images come from bin/images, or from the folder that
+// CROWSNEST_IMAGES names; CLUSTER_NUMBER chooses another number than 8.
 //
 // The alerts that TestFaults waits for have a short "for" by the chart's values;
-// all others, and all of TestHealthy otherwise, are as they are shipped.
+// all others are as they are shipped.
 //
 // Alerts on nodes tell of the machine that carries the cluster, too: its clock,
 // its disk, its load. Where the kernel says the same, they are right.

@@ -23,7 +23,6 @@ import (
 
 	"github.com/klauspost/compress/snappy"
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/prompb"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
@@ -105,8 +104,7 @@ type ruleTest struct {
 	} `yaml:"promql_expr_test"`
 }
 
-// of tells the rule that the case is about, and when the rule returns data; never
-// is negative.
+// of tells whether the case is one in which the rule returns data, and when.
 func (c ruleTest) of(i *item) (at time.Duration, ok bool) {
 	text := ""
 	switch {
@@ -184,14 +182,10 @@ func writeSeries(ctx context.Context, base string, c ruleTest, prefix string, be
 			series.Labels = append(series.Labels, prompb.Label{Name: name, Value: made[name]})
 		}
 		for n, v := range values {
-			if v.Omitted {
-				continue
+			if !v.Omitted {
+				at := begin.Add(time.Duration(n) * time.Duration(interval))
+				series.Samples = append(series.Samples, prompb.Sample{Timestamp: at.UnixMilli(), Value: v.Value})
 			}
-			sample := prompb.Sample{Timestamp: begin.Add(time.Duration(n) * time.Duration(interval)).UnixMilli(), Value: v.Value}
-			if value.IsStaleNaN(v.Value) {
-				continue
-			}
-			series.Samples = append(series.Samples, sample)
 		}
 		request.Timeseries = append(request.Timeseries, series)
 	}
