@@ -66,6 +66,14 @@ func (in *installation) setAffinity(t *testing.T, affinity string) {
 	in.kubectl(t, "--namespace", namespace, "patch", "service", release+"-aggregator", "--patch", `{"spec":{"sessionAffinity":"`+affinity+`"}}`)
 }
 
+// awaitSettled lets what comes next be seen without agents that move.
+func (in *installation) awaitSettled(t *testing.T) {
+	select {
+	case <-time.After(time.Until(in.settled)):
+	case <-t.Context().Done():
+	}
+}
+
 // checkContinuity looks back: no series may be away for more than two intervals,
 // be there twice, or go back.
 func (in *installation) checkContinuity(t *testing.T) {
@@ -100,7 +108,7 @@ func (s stretch) check(ctx context.Context, store *stores.Prometheus, from, to t
 	}
 	var errs []error
 	for _, r := range raw {
-		errs = append(errs, r.gaps(2*s.interval+slack, from, to), r.decreases())
+		errs = append(errs, r.gaps(2*s.interval+slack, to), r.decreases())
 	}
 	// Every second: what a stale marker makes is a hole, even if samples are dense.
 	shown, err := steps(ctx, store, s.selector, from, to, time.Second)
@@ -108,7 +116,7 @@ func (s stretch) check(ctx context.Context, store *stores.Prometheus, from, to t
 		return 0, err
 	}
 	for _, r := range shown {
-		errs = append(errs, r.gaps(2*s.interval+slack, from, to))
+		errs = append(errs, r.gaps(2*s.interval+slack, to))
 	}
 	return len(raw), joined(append(errs, twice(shown)...))
 }
@@ -142,9 +150,9 @@ func twice(shown []run) (errs []error) {
 	return errs
 }
 
-// gaps is an error if the series is away for longer than it may, at either end, too.
-func (r run) gaps(limit time.Duration, from, to time.Time) error {
-	last := from
+// gaps is an error if the series is away for longer than it may, at its end, too.
+func (r run) gaps(limit time.Duration, to time.Time) error {
+	last := r.points[0].at // one may begin when something happens for the first time
 	for _, p := range append(r.points, point{at: to}) {
 		if gap := p.at.Sub(last); gap > limit {
 			return fmt.Errorf("%v has nothing from %s for %s", r.labels, last.Format(time.TimeOnly), gap.Round(time.Second))

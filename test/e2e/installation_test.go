@@ -75,6 +75,10 @@ func prepare(t *testing.T) *installation {
 		t.Fatal(err)
 	}
 	in.clean(t)
+	for number := 1; number <= len(in.nodes); number++ {
+		// Else the agents would deliver what they have of another run.
+		in.inNode(t, number, `rm -rf /var/lib/crowsnest/`+namespace+"-"+release)
+	}
 	in.markNode(t)
 	return in
 }

@@ -94,6 +94,10 @@ one node, in remote write and on the page to scrape, and write this table:
 The last column is what that cluster, on that machine, has; "absent" is checked,
 too: where the reason does not hold, the family must be there.
 
+Left out on purpose are the labels namespace and pod of node_cpu_seconds_total and
+node_network_up, which would be those of the agent's pod: with them every restart
+of an agent would begin all series of its node anew.
+
 | job | metrics_path | family | type | labels | there |
 |---|---|---|---|---|---|
 `

@@ -59,9 +59,13 @@ func (in *installation) uninstall(t *testing.T) {
 		if out := in.inNode(t, number, `ls /var/lib/crowsnest/`+namespace+"-"+release); !strings.Contains(out, "containerlogs") {
 			t.Errorf("offsets are gone from node %d, there is %q", number, out)
 		}
-		if out := in.inNode(t, number, `ls /var/log/pods`); strings.Contains(out, release) {
-			t.Errorf("node %d has logs of the release: %s", number, out)
-		}
+		// The kubelet removes them in its own time.
+		eventually(t, "node without logs of the release", func(context.Context) error {
+			if out := in.inNode(t, number, `ls /var/log/pods`); strings.Contains(out, release) {
+				return fmt.Errorf("node %d has logs of the release: %s", number, out)
+			}
+			return nil
+		})
 	}
 }
 
