@@ -32,6 +32,7 @@ type series struct {
 	name   string
 	kind   kind
 	labels []label
+	at     int64 // of its last sample, as in sample
 }
 
 // page gathers the samples of scrapes, and marks the end of series that one had
@@ -92,8 +93,9 @@ func (p *page) add(s sample) {
 	}
 	entry, known := p.previous[string(p.key)]
 	if !known {
-		entry = &series{string(p.key), s.name, s.kind, slices.Clone(s.labels)}
+		entry = &series{key: string(p.key), name: s.name, kind: s.kind, labels: slices.Clone(s.labels)}
 	}
+	entry.at = s.at
 	p.current[entry.key] = entry
 	point := p.point(s.name, s.help, s.kind, s.labels)
 	point.SetDoubleValue(s.value)
@@ -172,7 +174,13 @@ func (p *page) sweep() {
 		if _, there := p.current[key]; there {
 			continue
 		}
-		p.point(s.name, "", s.kind, s.labels).SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
+		point := p.point(s.name, "", s.kind, s.labels)
+		point.SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
+		if s.at > 0 {
+			// Right behind the last sample: after a failed scrape the runtime may
+			// give one that is older than now, which a later marker would shut out.
+			point.SetTimestamp(pcommon.Timestamp(s.at) + pcommon.Timestamp(time.Millisecond))
+		}
 		p.stale++
 	}
 }

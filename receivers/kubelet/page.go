@@ -29,6 +29,7 @@ type series struct {
 	seen      uint64 // generation of the last page that had it
 	value     float64
 	time      int64 // of the last value, in milliseconds since 1970
+	own       bool  // time is the page's and not the scrape's
 	exemplars []exemplar.Exemplar
 }
 
@@ -153,6 +154,7 @@ func (p *page) sample(s *series, value float64, time int64) {
 		return
 	}
 	s.seen, s.value, s.time, s.index = p.generation, value, time, int32(len(p.found))
+	s.own = time != p.now
 	p.found = append(p.found, s)
 	if s.group != nil {
 		p.gather(s.group)

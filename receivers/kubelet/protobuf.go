@@ -103,6 +103,7 @@ func (p *page) sampleNative(s *series, h *histogram.Histogram, at int64) {
 		return
 	}
 	s.seen, s.time, s.index = p.generation, at, int32(len(p.found))
+	s.own = at != p.now
 	p.found = append(p.found, s)
 	if classic := p.families[s.family.name]; classic != nil {
 		s.family.help = classic.help

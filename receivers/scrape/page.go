@@ -139,6 +139,7 @@ func (p *page) sample(s *series, value float64, time int64) bool {
 		p.tally.added++
 	}
 	s.seen, s.value, s.time = p.generation, value, time
+	s.own = time != p.now
 	s.start, s.exemplars = 0, nil
 	p.next = append(p.next, s)
 	return true
@@ -179,10 +180,17 @@ func (p *page) mark() {
 	}
 }
 
-// markTime is the scrape's time, but after the last value: a page's own
-// timestamps may be ahead of this node's clock, and a marker that a store
-// refuses as out of order marks nothing.
-func (p *page) markTime(s *series) int64 { return max(p.now, s.time+1) }
+// markTime is the scrape's time, but right behind the last value for a series
+// with timestamps of the page's own. Those may be ahead of this node's clock, and
+// a marker that a store refuses as out of order marks nothing; or behind it: after
+// a failed scrape cAdvisor gives values that are seconds old, and a marker at the
+// present time would have the store refuse them all.
+func (p *page) markTime(s *series) int64 {
+	if s.own {
+		return s.time + 1
+	}
+	return max(p.now, s.time+1)
+}
 
 // commit ends a scrape. taken says whether the pipeline took what it made,
 // failed whether the page could not be had.

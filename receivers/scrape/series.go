@@ -53,6 +53,7 @@ type series struct {
 	seen      uint64 // generation of the last page that had it
 	value     float64
 	time      int64 // of the last value, in milliseconds since 1970
+	own       bool  // time is the page's and not the scrape's
 	start     int64 // likewise; 0: not told
 	exemplars []exemplar.Exemplar
 }
