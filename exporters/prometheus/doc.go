@@ -83,8 +83,10 @@
 // scrapes both, and sees for that time the last old value beside the new ones,
 // which a counter's rate takes for resets. So with a page agents must keep to
 // their aggregator as long as it is there, by the Service's session affinity; the
-// chart sets it when there is a page. Aggregators that are added then get new
-// agents only. Remote write needs none of this, since a sample is sent once with
+// chart sets it when there is a page. What is left: the pod that follows an agent's
+// has another address and may come to another aggregator, so that a rollout of
+// the agents shows as resets; and aggregators that are added get new agents only.
+// Remote write needs none of this, since a sample is sent once with
 // its own timestamp: with aggregators that come and go, prefer it.
 //
 // # Cost

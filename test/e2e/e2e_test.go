@@ -5,6 +5,7 @@ package e2e
 import (
 	"flag"
 	"testing"
+	"time"
 )
 
 var (
@@ -38,7 +39,7 @@ func TestInstalledByHelm(t *testing.T) {
 		{"permissions", in.checkPermissions},
 		{"helm test", in.helmTest},
 		{"agents have stayed", in.awaitSettled},
-		{"delete agent", func(t *testing.T) { in.deletePods(t, "agent") }},
+		{"delete agent", func(t *testing.T) { in.moved = time.Now(); in.deletePods(t, "agent") }},
 		{"delete aggregators", func(t *testing.T) { in.deletePods(t, "aggregator") }},
 		{"kill agent, and counters begin anew", in.checkResets},
 		{"kill aggregators", func(t *testing.T) { in.kill(t, "aggregator") }},

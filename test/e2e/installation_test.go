@@ -44,6 +44,7 @@ type installation struct {
 	start      time.Time // of the installation
 	steady     time.Time // since then all is there
 	settled    time.Time // since then agents keep to their aggregators
+	moved      time.Time // then an agent's pod was deleted
 
 	gone    []corev1.Pod      // of the workload, deleted by the test
 	written map[string]uint64 // lines that they wrote, by stream
