@@ -132,6 +132,13 @@ func (in *installation) rollOut(t *testing.T) {
 	in.kubectl(t, "--namespace", shop, "scale", "deployment/payment", "--replicas=0")
 	in.kubectl(t, "--namespace", shop, "wait", "pods", "--selector=app.kubernetes.io/name=payment", "--for=delete", "--timeout="+patience.String())
 	in.kubectl(t, "--namespace", shop, "scale", "deployment/payment", "--replicas=1")
+	eventually(t, "number of replicas that the autoscaler wants", func(ctx context.Context) error {
+		found, err := in.prometheus.Query(ctx, `kube_horizontalpodautoscaler_status_desired_replicas{namespace="`+shop+`"}`)
+		if err == nil && len(found) == 0 {
+			err = errors.New("none yet")
+		}
+		return err
+	})
 	// Without a metrics server this is the only reason to scale.
 	in.kubectl(t, "--namespace", shop, "patch", "horizontalpodautoscaler", "frontend", "--patch", `{"spec":{"minReplicas":2}}`)
 }

@@ -69,11 +69,12 @@ func (in *installation) breakPods(t *testing.T) {
 	in.mountVolume(t, "full", "8m")
 	in.onFirst(t, `head -c 16M /dev/zero >/var/lib/crowsnest-test/full/fill || true`)
 	in.kubectl(t, "apply", "-f", workload, "-f", "testdata/faults.yaml")
-	eventually(t, "place for the pods", func(ctx context.Context) error {
-		out, err := in.cluster.Kubectl(ctx, "--namespace", shop, "get", "pods", "--field-selector=spec.nodeName=", "--output=name").Output()
-		left := slices.DeleteFunc(strings.Fields(string(out)), func(name string) bool { return strings.HasPrefix(name, "pod/homeless-") })
-		if err == nil && len(left) > 0 {
-			err = fmt.Errorf("%q have none", left)
+	eventually(t, "place for the pods on "+in.nodes[0], func(ctx context.Context) error {
+		out, err := in.cluster.Kubectl(ctx, "--namespace", shop, "get", "pods", "--field-selector=spec.nodeName="+in.nodes[0], "--output=name").Output()
+		for _, name := range []string{"crashing", "hungry", "imageless", "hoarder", "unready", "unconfigured", "bare", "migrate-badly"} {
+			if err == nil && !strings.Contains(string(out), "pod/"+name) {
+				err = fmt.Errorf("%s has none", name)
+			}
 		}
 		return err
 	})
