@@ -13,8 +13,8 @@ import (
 
 var update = flag.Bool("update", false, "write deploy/helm/golden and the chart's README instead of comparing with them")
 
-// certificates are what differs between two renders without a cluster.
-var certificates = regexp.MustCompile(`(?m)^(  (?:ca\.crt|tls\.crt|tls\.key|  crowsnest\.io/certificate-expires): ).*$`)
+// certificates, and a token, are what differs between two renders without a cluster.
+var certificates = regexp.MustCompile(`(?m)^(  (?:ca\.crt|tls\.crt|tls\.key|token|  crowsnest\.io/certificate-expires): ).*$`)
 
 func mask(manifests string) string {
 	return certificates.ReplaceAllString(manifests, "${1}<generated>")

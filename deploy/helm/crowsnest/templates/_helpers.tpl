@@ -329,6 +329,17 @@ root, "agent" or "aggregator".
 {{- if include "crowsnest.aggregator.leads" . }}
 {{- $_ := set $env "CROWSNEST_LEASE" (printf "%s-aggregator" (include "crowsnest.fullname" .)) }}
 {{- end }}
+{{- with include "crowsnest.quickstart" (list . "prometheus") }}
+{{- $_ := set $env "CROWSNEST_STATUS_PROMETHEUS" (printf "http://%s-prometheus.%s.svc:9090" (include "crowsnest.fullname" $) (include "crowsnest.namespace" $)) }}
+{{- end }}
+{{- with .Values.aggregator.statusPage.prometheusUrl }}
+{{- $_ := set $env "CROWSNEST_STATUS_PROMETHEUS" . }}
+{{- end }}
+{{- if .Values.aggregator.statusPage.allReplicas }}
+{{- $_ := set $env "CROWSNEST_STATUS_ENDPOINT" "0.0.0.0:13080" }}
+{{- $_ := set $env "CROWSNEST_STATUS_TOKEN_FILE" "/etc/crowsnest/status/token" }}
+{{- $_ := set $env "CROWSNEST_STATUS_PEERS" (printf "http://%s-aggregator-status.%s.svc:13080" (include "crowsnest.fullname" .) (include "crowsnest.namespace" .)) }}
+{{- end }}
 {{- if eq .Values.agent.podSource "kubelet" }}
 {{- /* Agents without access to the API server do not tell of their pods. */}}
 {{- $_ := set $env "CROWSNEST_KUBESTATE_SCOPE" "all" }}
