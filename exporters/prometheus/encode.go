@@ -22,12 +22,12 @@ const (
 	tagV1Histogram = 4<<3 | 2
 
 	tagSampleValue     = 1<<3 | 1 // Sample, alike in both
-	tagSampleTimestamp = 2<<3 | 0
-	tagSampleStart     = 3<<3 | 0 // v2 alone
+	tagSampleTimestamp = 2 << 3
+	tagSampleStart     = 3 << 3 // v2 alone
 
 	tagExemplarLabels    = 1<<3 | 2 // Exemplar, alike but for what labels are
 	tagExemplarValue     = 2<<3 | 1
-	tagExemplarTimestamp = 3<<3 | 0
+	tagExemplarTimestamp = 3 << 3
 
 	tagV2Symbol = 4<<3 | 2 // Request
 	tagV2Series = 5<<3 | 2
@@ -38,9 +38,9 @@ const (
 	tagV2Exemplar  = 4<<3 | 2
 	tagV2Metadata  = 5<<3 | 2
 
-	tagV2Type = 1<<3 | 0 // Metadata
-	tagV2Help = 3<<3 | 0
-	tagV2Unit = 4<<3 | 0
+	tagV2Type = 1 << 3 // Metadata
+	tagV2Help = 3 << 3
+	tagV2Unit = 4 << 3
 )
 
 // encoder makes requests. It is for one goroutine, and what it returns is valid

@@ -27,7 +27,7 @@ type protoPage struct {
 const (
 	tagFamilyName   = 1<<3 | 2
 	tagFamilyHelp   = 2<<3 | 2
-	tagFamilyType   = 3<<3 | 0
+	tagFamilyType   = 3 << 3
 	tagFamilyMetric = 4<<3 | 2
 	tagFamilyUnit   = 5<<3 | 2
 

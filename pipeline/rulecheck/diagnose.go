@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -231,7 +232,7 @@ func brief(e parser.Expr) string {
 
 func metricName(s *parser.VectorSelector) string {
 	for _, m := range s.LabelMatchers {
-		if m.Name == labels.MetricName && m.Type == labels.MatchEqual {
+		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
 			return m.Value
 		}
 	}
@@ -244,7 +245,7 @@ func (c *checker) explainSelector(ctx context.Context, s *parser.VectorSelector)
 	if n > 0 || err != nil {
 		return nil, err
 	}
-	name := slices.IndexFunc(s.LabelMatchers, func(m *labels.Matcher) bool { return m.Name == labels.MetricName })
+	name := slices.IndexFunc(s.LabelMatchers, func(m *labels.Matcher) bool { return m.Name == model.MetricNameLabel })
 	if name < 0 {
 		return &finding{Empty, "no series match " + selector(s.LabelMatchers)}, nil
 	}
@@ -291,7 +292,7 @@ func selector(matchers []*labels.Matcher) string {
 	texts := make([]string, len(matchers))
 	for i, m := range matchers {
 		texts[i] = m.String()
-		if m.Name == labels.MetricName {
+		if m.Name == model.MetricNameLabel {
 			texts[i] = fmt.Sprintf("__name__%s%q", m.Type, m.Value)
 		}
 	}

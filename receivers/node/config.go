@@ -138,7 +138,7 @@ func validateArgument(argument string, collectors map[string]bool) error {
 	name, text, _ := strings.Cut(argument, "=")
 	flag, ok := strings.CutPrefix(strings.Replace(name, "--no-", "--", 1), "--")
 	if !ok || !strings.HasPrefix(flag, "collector.") {
-		return fmt.Errorf("%q does not begin with --collector. or --no-collector.", argument)
+		return fmt.Errorf(`%q does not begin with "--collector." or "--no-collector."`, argument)
 	}
 	if _, ok := collectors[strings.TrimPrefix(flag, "collector.")]; ok {
 		return fmt.Errorf("%q turns a collector on or off; that is for enable and disable", argument)

@@ -23,7 +23,6 @@ const (
 
 // event is what the loop needs of one of the runtime's.
 type event struct {
-	opened  bool     // not an event: the stream is open
 	record  record   // of kind run or exit; its Kind is "" if the status was missing
 	id      string   // of the container
 	who     identity // without the container if the status was missing
