@@ -88,6 +88,7 @@ var lackOfRules = []struct{ missing, lack string }{
 	{"crowsnest_prometheus_untracked_points_total", "more series than the exporter may know"},
 	{"crowsnest_containerlogs_read_errors_total", "a log file that cannot be read"},
 	{"crowsnest_kubestate_errors_total", "an object that cannot be read"},
+	{`outcome!="ok"`, "a kubelet that cannot be scraped"},
 	{`code=~"4..|InvalidArgument`, "a store that refuses"},
 }
 
