@@ -46,6 +46,11 @@ e2e: images test-images ## the chart on a real Kubernetes: install, disturb, upg
 	go run ./test/cluster/ctl build
 	go test -tags e2e -count 1 -v -timeout 45m -p 1 ./test/cluster ./pipeline/leader ./test/kubestate ./receivers/kubestate ./receivers/scrape ./test/e2e
 
+.PHONY: alerts
+alerts: images test-images ## on a real Kubernetes: faults fire their alerts, links lead somewhere, every query returns data (docs/coverage.md)
+	go run ./test/cluster/ctl build
+	go test -tags e2e -count 1 -v -timeout 45m ./test/alerts
+
 stores: ## build Prometheus, Loki and Jaeger into the user's cache folder, once
 	go run ./test/stores/build
 
