@@ -44,7 +44,7 @@ func pod(i int) *corev1.Pod {
 	yes := true
 	container := func(name string) corev1.Container {
 		return corev1.Container{
-			Name: name, Image: "registry.example.com/shop/" + name + ":2026.11.3-4f2c9aa",
+			Name: name, Image: "images.example.com/shop/" + name + ":2026.11.3-4f2c9aa",
 			Env: []corev1.EnvVar{{Name: "LOG_LEVEL", Value: "info"}, {Name: "DATABASE_URL", Value: "postgres://db.internal:5432/checkout?sslmode=require"}},
 			Resources: corev1.ResourceRequirements{
 				Requests: corev1.ResourceList{"cpu": resource.MustParse("250m"), "memory": resource.MustParse("256Mi")},
@@ -82,8 +82,8 @@ func status(i int) corev1.PodStatus {
 	container := func(name string) corev1.ContainerStatus {
 		yes := true
 		return corev1.ContainerStatus{
-			Name: name, Ready: true, Started: &yes, RestartCount: int32(i % 3), Image: "registry.example.com/shop/" + name + ":2026.11.3-4f2c9aa",
-			ImageID:     fmt.Sprintf("registry.example.com/shop/%s@sha256:%064d", name, 7),
+			Name: name, Ready: true, Started: &yes, RestartCount: int32(i % 3), Image: "images.example.com/shop/" + name + ":2026.11.3-4f2c9aa",
+			ImageID:     fmt.Sprintf("images.example.com/shop/%s@sha256:%064d", name, 7),
 			ContainerID: fmt.Sprintf("containerd://%s%063d", name[:1], i),
 			State:       corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: then}},
 		}

@@ -37,13 +37,13 @@ func usualPod(i int) *corev1.Pod {
 		p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: c, Status: "True", LastTransitionTime: then})
 	}
 	for _, name := range []string{"api", "proxy"} {
-		image := "registry.example.com/shop/" + name + ":2026.11.3-4f2c9aa"
+		image := "images.example.com/shop/" + name + ":2026.11.3-4f2c9aa"
 		p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: name, Image: image, Resources: corev1.ResourceRequirements{
 			Requests: corev1.ResourceList{"cpu": resource.MustParse("250m"), "memory": resource.MustParse("256Mi")},
 			Limits:   corev1.ResourceList{"cpu": resource.MustParse("1"), "memory": resource.MustParse("512Mi")},
 		}})
 		p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, corev1.ContainerStatus{
-			Name: name, Ready: true, Image: image, ImageID: fmt.Sprintf("registry.example.com/shop/%s@sha256:%064d", name, 7),
+			Name: name, Ready: true, Image: image, ImageID: fmt.Sprintf("images.example.com/shop/%s@sha256:%064d", name, 7),
 			ContainerID: fmt.Sprintf("containerd://%064d", i), State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: then}},
 		})
 	}
