@@ -179,6 +179,19 @@ func (r *remote) await(t *testing.T, what string, ok func(*collected) bool) *col
 	return nil
 }
 
+// says waits for a text in the log, which comes by another pipe than the
+// collections and so may come after them.
+func (r *remote) says(t *testing.T, text string) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for !strings.Contains(r.log.String(), text) {
+		if time.Now().After(deadline) {
+			t.Fatalf("log does not say %q:\n%s", text, r.log)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
 // collected is one collection as series, `name{label="value"}`.
 type collected struct {
 	resource map[string]any

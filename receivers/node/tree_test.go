@@ -149,9 +149,7 @@ func TestFaults(t *testing.T) {
 	c.want(t, "node_load1", 2.5)
 	c.want(t, "node_vmstat_pgmajfault", 61)
 	for _, says := range []string{"Collector hangs", "loadavg", "vmstat"} {
-		if !strings.Contains(r.log.String(), says) {
-			t.Errorf("log does not say %q:\n%s", says, r.log)
-		}
+		r.says(t, says)
 	}
 	if n := strings.Count(r.log.String(), "Collector hangs"); n != 1 {
 		t.Errorf("log says %d times that the collector hangs", n)
@@ -187,9 +185,7 @@ func TestNoDirectory(t *testing.T) {
 		t.Error("there are series from proc")
 	}
 	c.want(t, "node_network_up{device=\"eth0\"}", 1) // of sysfs
-	if !strings.Contains(r.log.String(), "make folder for links to the host's proc") {
-		t.Errorf("log does not tell the cause:\n%s", r.log)
-	}
+	r.says(t, "make folder for links to the host's proc")
 	if err := os.Remove(blocked); err != nil {
 		t.Fatal(err)
 	}
