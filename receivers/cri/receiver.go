@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/receiver"
 
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
 
@@ -33,7 +34,7 @@ func newReceiver(cfg *Config, set receiver.Settings, next consumer.Metrics) (*cr
 	}
 	return &criReceiver{scraper: &scraper{
 		cfg: cfg, page: newPage(cfg.MaxSeries), next: next, account: account, telemetry: t,
-		logger: set.Logger, complaints: newComplaints(set.Logger),
+		complaints: complaint.New(set.Logger, complaint.Interval),
 	}}, nil
 }
 

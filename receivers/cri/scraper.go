@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
 
@@ -42,9 +43,7 @@ type scraper struct {
 	next       consumer.Metrics
 	account    *ledger.Account
 	telemetry  *telemetry
-	logger     *zap.Logger
-	complaints *complaints
-	failing    bool
+	complaints *complaint.Log
 }
 
 // run scrapes at the times that are phase past a multiple of the interval,
@@ -135,11 +134,11 @@ func (s *scraper) send(ctx context.Context, md pmetric.Metrics) (taken bool) {
 	case err == nil:
 		return true
 	case consumererror.IsPermanent(err):
-		s.complaints.warn("rejected", "Scrape was rejected by the pipeline; the component that did so has counted its points", zap.Int("points", points), zap.Error(err))
+		s.complaints.Warn("rejected", "Scrape was rejected by the pipeline; the component that did so has counted its points", zap.Int("points", points), zap.Error(err))
 		return true
 	}
 	s.settle(points, reasonRefused)
-	s.complaints.warn(reasonRefused, "Scrape was not taken by the pipeline and is lost; the next one follows as usual", zap.Int("points", points), zap.Error(err))
+	s.complaints.Warn(reasonRefused, "Scrape was not taken by the pipeline and is lost; the next one follows as usual", zap.Int("points", points), zap.Error(err))
 	return false
 }
 
@@ -177,17 +176,13 @@ var remedies = map[string]string{
 func (s *scraper) tell(err error, overLimit int) {
 	if err != nil {
 		outcome := outcomeOf(err)
-		s.failing = true
-		s.complaints.warn(outcome, "Container runtime gave no metrics; its series have no values until it does",
+		s.complaints.Warn("scrape/"+outcome, "Container runtime gave no metrics; its series have no values until it does",
 			zap.String("endpoint", s.cfg.Endpoint), zap.String("remedy", remedies[outcome]), zap.Error(err))
 		return
 	}
-	if s.failing {
-		s.failing = false
-		s.logger.Info("Container runtime gives metrics again")
-	}
+	s.complaints.Over("scrape", "Container runtime gives metrics again")
 	if overLimit > 0 {
-		s.complaints.warn(reasonSeriesLimit, "Runtime has more series than max_series; the rest was dropped, raise max_series if they are wanted",
+		s.complaints.Warn(reasonSeriesLimit, "Runtime has more series than max_series; the rest was dropped, raise max_series if they are wanted",
 			zap.Int("dropped", overLimit), zap.Int("max_series", s.cfg.MaxSeries))
 	}
 }
