@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.uber.org/zap"
 
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
 
@@ -31,9 +32,7 @@ type endpoint struct {
 	next       consumer.Metrics
 	account    *ledger.Account
 	telemetry  *telemetry
-	logger     *zap.Logger
-	complaints *complaints
-	failing    bool
+	complaints *complaint.Log
 }
 
 // run scrapes at the times that are phase past a multiple of interval, until
@@ -158,11 +157,11 @@ func (e *endpoint) send(ctx context.Context, md pmetric.Metrics) (taken bool) {
 	case err == nil:
 		return true
 	case consumererror.IsPermanent(err):
-		e.complaints.warn("rejected", "Scrape was rejected by the pipeline; the component that did so has counted its points", zap.Int("points", points), zap.Error(err))
+		e.complaints.Warn("rejected", "Scrape was rejected by the pipeline; the component that did so has counted its points", zap.Int("points", points), zap.Error(err))
 		return true
 	}
 	e.settle(points, reasonRefused)
-	e.complaints.warn(reasonRefused, "Scrape was not taken by the pipeline and is lost; the next one follows as usual", zap.Int("points", points), zap.Error(err))
+	e.complaints.Warn(reasonRefused, "Scrape was not taken by the pipeline and is lost; the next one follows as usual", zap.Int("points", points), zap.Error(err))
 	return false
 }
 
@@ -188,22 +187,18 @@ func outcomeOf(err error) string {
 // tell logs what the operator should know of this scrape.
 func (e *endpoint) tell(err error) {
 	if err != nil {
-		e.failing = true
-		e.complaints.warn(outcomeOf(err), "Scrape of the kubelet failed; its page's series have no values until it works", zap.Error(err))
+		e.complaints.Warn("scrape/"+outcomeOf(err), "Scrape of the kubelet failed; its page's series have no values until it works", zap.Error(err))
 		return
 	}
-	if e.failing {
-		e.failing = false
-		e.logger.Info("Scrape of the kubelet works again")
-	}
+	e.complaints.Over("scrape", "Scrape of the kubelet works again")
 	t := e.page.tally
 	if t.overLimit > 0 {
-		e.complaints.warn(reasonSeriesLimit, "Page has more series than max_series; the rest was dropped, raise max_series if they are wanted", zap.Int("dropped", t.overLimit), zap.Int("max_series", e.page.maxSeries))
+		e.complaints.Warn(reasonSeriesLimit, "Page has more series than max_series; the rest was dropped, raise max_series if they are wanted", zap.Int("dropped", t.overLimit), zap.Int("max_series", e.page.maxSeries))
 	}
 	if t.unfit > 0 {
-		e.complaints.warn(reasonHistogram, "Native histograms with more buckets than can be taken, or that contradict themselves, were dropped", zap.Int("dropped", t.unfit), zap.Int("max_buckets", maxNativeBuckets))
+		e.complaints.Warn(reasonHistogram, "Native histograms with more buckets than can be taken, or that contradict themselves, were dropped", zap.Int("dropped", t.unfit), zap.Int("max_buckets", maxNativeBuckets))
 	}
 	if t.badTimes > 0 {
-		e.complaints.warn(reasonTime, "Samples with an impossible timestamp were dropped; the exporter's clock is wrong", zap.Int("dropped", t.badTimes))
+		e.complaints.Warn(reasonTime, "Samples with an impossible timestamp were dropped; the exporter's clock is wrong", zap.Int("dropped", t.badTimes))
 	}
 }

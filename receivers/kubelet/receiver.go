@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/collector/receiver"
 	"go.uber.org/zap"
 
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
 
@@ -103,8 +104,7 @@ func (r *kubeletReceiver) endpoint(base *url.URL, path string, client *http.Clie
 		next:       r.next,
 		account:    r.account,
 		telemetry:  r.telemetry,
-		logger:     logger,
-		complaints: newComplaints(logger),
+		complaints: complaint.New(logger, complaint.Interval),
 	}
 }
 

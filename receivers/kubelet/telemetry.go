@@ -7,7 +7,6 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
-	"go.uber.org/zap"
 )
 
 // telemetry is what the receiver tells about itself, each by page.
@@ -50,38 +49,4 @@ func (t *telemetry) record(path, outcome string, took time.Duration, series int,
 	t.stale.Add(ctx, int64(counts.stale), page)
 	t.duplicates.Add(ctx, int64(counts.duplicates), page)
 	t.filtered.Add(ctx, int64(counts.filtered), page)
-}
-
-// complaintInterval is how often one cause is logged while it lasts.
-const complaintInterval = 5 * time.Minute
-
-// complaints logs each cause at once and then seldom. A cause is a constant,
-// so there are few. Of one goroutine.
-type complaints struct {
-	logger *zap.Logger
-	causes map[string]*complaint
-}
-
-type complaint struct {
-	logged     time.Time
-	suppressed int
-}
-
-func newComplaints(logger *zap.Logger) *complaints {
-	return &complaints{logger: logger, causes: map[string]*complaint{}}
-}
-
-// warn logs a message for a cause unless it did so lately.
-func (c *complaints) warn(cause, message string, fields ...zap.Field) {
-	known := c.causes[cause]
-	if known == nil {
-		known = &complaint{}
-		c.causes[cause] = known
-	}
-	if !known.logged.IsZero() && time.Since(known.logged) < complaintInterval {
-		known.suppressed++
-		return
-	}
-	c.logger.Warn(message, append(fields, zap.Int("suppressed", known.suppressed))...)
-	known.logged, known.suppressed = time.Now(), 0
 }
