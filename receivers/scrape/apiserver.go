@@ -141,7 +141,7 @@ func (a *apiServers) read(ctx context.Context) []string {
 		return slices.Compact(found)
 	}
 	if ctx.Err() == nil && err != nil && len(a.addresses) == 0 {
-		a.receiver.complaints.warn("endpoints", "Cannot read the endpoints of the API servers; they are scraped by their Service's address", zap.Error(err),
+		a.receiver.complaints.Warn("endpoints", "Cannot read the endpoints of the API servers; they are scraped by their Service's address", zap.Error(err),
 			zap.String("remedy", "grant get and list on endpointslices in the namespace default"))
 	}
 	if err != nil && len(a.addresses) > 0 {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 )
 
 const (
@@ -60,7 +62,7 @@ type collection[T any, P object[T]] struct {
 	// ready is closed when the first list is here.
 	ready chan struct{}
 
-	complaints *complaints
+	complaints *complaint.Log
 	version    string // up to which the objects are
 	listed     bool   // the watch can go on from version
 	fresh      bool   // the next list must come from etcd
@@ -79,7 +81,7 @@ type held[P any] struct {
 func newCollection[T any, P object[T]](c *cluster, path, remedy string, changed func()) *collection[T, P] {
 	return &collection[T, P]{
 		cluster: c, path: path, remedy: remedy, changed: changed, ready: make(chan struct{}),
-		complaints: newComplaints(c.logger), objects: map[string]held[P]{},
+		complaints: complaint.New(c.logger, complaint.Interval), objects: map[string]held[P]{},
 	}
 }
 
@@ -113,7 +115,7 @@ func (c *collection[T, P]) failed(err error, usual time.Duration) time.Duration 
 	case hasCode(err, http.StatusGone, http.StatusGatewayTimeout): // ordinary after a long pause
 		return usual
 	}
-	c.complaints.warn("watch", "Cannot read objects; those known stay", zap.String("path", c.path), zap.Error(err), zap.String("remedy", c.remedy))
+	c.complaints.Warn("watch", "Cannot read objects; those known stay", zap.String("path", c.path), zap.Error(err), zap.String("remedy", c.remedy))
 	return usual
 }
 
@@ -197,7 +199,7 @@ func weigh[P interface{ meta() *metadata }](o P, text int) int {
 
 // full says that an object is left out.
 func (c *collection[T, P]) full(key string) {
-	c.complaints.warn("full", "Objects take more memory than they may; some are left out", zap.String("path", c.path),
+	c.complaints.Warn("full", "Objects take more memory than they may; some are left out", zap.String("path", c.path),
 		zap.String("object", key), zap.Int("bound_bytes", maxHeldBytes), zap.String("remedy", "find out who makes so many or so large ones"))
 }
 
@@ -221,7 +223,7 @@ func (c *collection[T, P]) page(ctx context.Context, query url.Values, item func
 func (c *collection[T, P]) decode(text json.RawMessage) (o P, ok bool) {
 	o = new(T)
 	if err := json.Unmarshal(text, o); err != nil {
-		c.complaints.warn("decode", "Object is not understood and is left out", zap.String("path", c.path),
+		c.complaints.Warn("decode", "Object is not understood and is left out", zap.String("path", c.path),
 			zap.String("object", keyOf(o.meta())), zap.Error(err))
 		return o, false
 	}

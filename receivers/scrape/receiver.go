@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/collector/receiver"
 	"go.uber.org/zap"
 
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/kubemeta"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
@@ -28,7 +29,7 @@ type scrapeReceiver struct {
 	cfg        *Config
 	settings   receiver.Settings
 	env        *environment
-	complaints *complaints
+	complaints *complaint.Log
 
 	cache    *kubemeta.Cache // nil without pods
 	leader   leader          // nil: always leads
@@ -60,7 +61,7 @@ func newReceiver(cfg *Config, set receiver.Settings, next consumer.Metrics) (*sc
 	if env.telemetry, err = newTelemetry(set.MeterProvider, set.ID.String(), env.series); err != nil {
 		return nil, fmt.Errorf("make telemetry: %w", err)
 	}
-	return &scrapeReceiver{cfg: cfg, settings: set, env: env, complaints: newComplaints(set.Logger)}, nil
+	return &scrapeReceiver{cfg: cfg, settings: set, env: env, complaints: complaint.New(set.Logger, complaint.Interval)}, nil
 }
 
 // Start begins to find targets and to scrape them. One that cannot be reached
@@ -203,5 +204,5 @@ func (r *scrapeReceiver) podTargets(pods []*kubemeta.Pod) []*target {
 // refuse counts a target that cannot be, and says why.
 func (r *scrapeReceiver) refuse(j *job, reason string, err error, fields ...zap.Field) {
 	r.env.telemetry.refuse(j.source, reason, 1)
-	r.complaints.warn(j.id+err.Error(), "Target is not scraped", append(fields, zap.String("job", j.id), zap.Error(err))...)
+	r.complaints.Warn("target/"+j.id+"/"+err.Error(), "Target is not scraped", append(fields, zap.String("job", j.id), zap.Error(err))...)
 }

@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.uber.org/zap"
 
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
 
@@ -61,9 +62,7 @@ type scraper struct {
 	place      labels.Labels
 	report     reporter
 	turn       int // index of the URL to try first
-	logger     *zap.Logger
-	complaints *complaints
-	failing    bool
+	complaints *complaint.Log
 }
 
 // want makes a new version of the target hold, its interval too: it may have been
@@ -78,7 +77,7 @@ func (s *scraper) want(t *target) {
 
 func newScraper(env *environment, t *target) *scraper {
 	logger := env.logger.With(zap.String("job", t.labels.Get("job")), zap.String("url", t.urls[0]))
-	s := &scraper{environment: env, logger: logger, complaints: newComplaints(logger), news: make(chan struct{}, 1)}
+	s := &scraper{environment: env, complaints: complaint.New(logger, complaint.Interval), news: make(chan struct{}, 1)}
 	s.place = placeOf(t.labels)
 	s.report = reporter{labels: without(t.labels, s.place), target: t.labels}
 	s.page = newPage(s.rules(t), env.series)
@@ -284,11 +283,11 @@ func (s *scraper) send(md pmetric.Metrics) (taken bool) {
 	case err == nil:
 		return true
 	case consumererror.IsPermanent(err):
-		s.complaints.warn("rejected", "Scrape was rejected by the pipeline; the component that did so has counted its points", zap.Int("points", points), zap.Error(err))
+		s.complaints.Warn("rejected", "Scrape was rejected by the pipeline; the component that did so has counted its points", zap.Int("points", points), zap.Error(err))
 		return true
 	}
 	s.settle(points, reasonRefused)
-	s.complaints.warn(reasonRefused, "Scrape was not taken by the pipeline and is lost; the next one follows as usual", zap.Int("points", points), zap.Error(err))
+	s.complaints.Warn(reasonRefused, "Scrape was not taken by the pipeline and is lost; the next one follows as usual", zap.Int("points", points), zap.Error(err))
 	return false
 }
 
@@ -309,18 +308,16 @@ func (s *scraper) tell(err error) {
 	t := s.page.tally
 	switch {
 	case err != nil && s.is.job.tentative && !s.report.answered:
-		s.complaints.note(outcomeOf(err), "Component cannot be scraped; it has no series, and its alerts stay silent", zap.Error(err))
+		s.complaints.Info("absent/"+outcomeOf(err), "Component cannot be scraped; it has no series, and its alerts stay silent", zap.Error(err))
 	case err != nil:
-		s.failing = true
-		s.complaints.warn(outcomeOf(err), "Scrape failed; the target's series have no values until it works", zap.Error(err))
-	case s.failing:
-		s.failing = false
-		s.logger.Info("Scrape works again")
+		s.complaints.Warn("scrape/"+outcomeOf(err), "Scrape failed; the target's series have no values until it works", zap.Error(err))
+	default:
+		s.complaints.Over("scrape", "Scrape works again")
 	}
 	if t.badTimes > 0 {
-		s.complaints.warn(reasonTime, "Samples with an impossible timestamp were dropped; the exporter's clock is wrong", zap.Int("dropped", t.badTimes))
+		s.complaints.Warn(reasonTime, "Samples with an impossible timestamp were dropped; the exporter's clock is wrong", zap.Int("dropped", t.badTimes))
 	}
 	if t.unsupported > 0 {
-		s.complaints.warn(reasonUnsupported, "Native histograms that OTLP cannot hold (of gauge type, fractional, or with custom bounds) were dropped", zap.Int("dropped", t.unsupported))
+		s.complaints.Warn(reasonUnsupported, "Native histograms that OTLP cannot hold (of gauge type, fractional, or with custom bounds) were dropped", zap.Int("dropped", t.unsupported))
 	}
 }

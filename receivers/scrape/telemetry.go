@@ -3,12 +3,10 @@ package scrape
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	otelmetric "go.opentelemetry.io/otel/metric"
-	"go.uber.org/zap"
 )
 
 // telemetry is what the receiver tells about itself, by source of targets.
@@ -86,61 +84,4 @@ func (t *telemetry) count(targets map[string]int) {
 	for source, n := range targets {
 		t.targets.Record(context.Background(), int64(n), otelmetric.WithAttributes(attribute.String("source", source)))
 	}
-}
-
-// complaintInterval is how often one cause is logged while it lasts, and
-// maxCauses how many are told apart.
-const (
-	complaintInterval = 5 * time.Minute
-	maxCauses         = 256
-)
-
-// complaints logs each cause at once and then seldom.
-type complaints struct {
-	logger *zap.Logger
-	mu     sync.Mutex // guards causes
-	causes map[string]*complaint
-}
-
-type complaint struct {
-	logged     time.Time
-	suppressed int
-}
-
-func newComplaints(logger *zap.Logger) *complaints {
-	return &complaints{logger: logger, causes: map[string]*complaint{}}
-}
-
-// warn logs a message for a cause unless it did so lately.
-func (c *complaints) warn(cause, message string, fields ...zap.Field) {
-	if suppressed, ok := c.due(cause); ok {
-		c.logger.Warn(message, append(fields, zap.Int("suppressed", suppressed))...)
-	}
-}
-
-// note is warn for what needs nobody's hand.
-func (c *complaints) note(cause, message string, fields ...zap.Field) {
-	if _, ok := c.due("note " + cause); ok {
-		c.logger.Info(message, fields...)
-	}
-}
-
-func (c *complaints) due(cause string) (suppressed int, ok bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	known := c.causes[cause]
-	if known == nil {
-		if len(c.causes) >= maxCauses {
-			clear(c.causes)
-		}
-		known = &complaint{}
-		c.causes[cause] = known
-	}
-	if !known.logged.IsZero() && time.Since(known.logged) < complaintInterval {
-		known.suppressed++
-		return 0, false
-	}
-	suppressed = known.suppressed
-	known.logged, known.suppressed = time.Now(), 0
-	return suppressed, true
 }
