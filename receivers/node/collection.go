@@ -31,7 +31,9 @@ func (r *nodeReceiver) collect(ctx context.Context) {
 	started := time.Now()
 	if r.host != nil {
 		if err := r.host.link(); err != nil {
-			r.complaints.warn("links", "Host's proc cannot be read fully; node metrics are missing until it can", zap.Error(err))
+			r.complaints.Warn("links", "Host's proc cannot be read fully; node metrics are missing until it can", zap.Error(err))
+		} else {
+			r.complaints.Over("links", "Host's proc can be read again")
 		}
 	}
 	md, out := r.metrics()
@@ -102,7 +104,7 @@ func (r *nodeReceiver) reproach() (hanging int) {
 		if p.busy {
 			hanging++
 			r.outcome(p.name, time.Since(p.began), false)
-			r.complaints.warn("hangs\x00"+p.name, "Collector hangs; its series have no values until it ends",
+			r.complaints.Warn("hangs/"+p.name, "Collector hangs; its series have no values until it ends",
 				zap.String("collector", p.name), zap.Duration("for", time.Since(p.began)))
 		}
 	}
@@ -124,8 +126,9 @@ func (r *nodeReceiver) enter(p *probe, got result) {
 	p.busy = false
 	r.replay = append(r.replay, got.metrics...)
 	r.outcome(p.name, got.took, got.err == nil)
+	r.complaints.Over("hangs/"+p.name, "Collector that hung has ended", zap.String("collector", p.name))
 	if got.err != nil && !collector.IsNoDataError(got.err) {
-		r.complaints.warn("failed\x00"+p.name, "Collector failed; series that it did not get to have no values",
+		r.complaints.Warn("failed/"+p.name, "Collector failed; series that it did not get to have no values",
 			zap.String("collector", p.name), zap.Error(got.err))
 	}
 }
@@ -135,7 +138,7 @@ func (r *nodeReceiver) enter(p *probe, got result) {
 func (r *nodeReceiver) enterAll() {
 	families, err := r.registry.Gather()
 	if err != nil {
-		r.complaints.warn("registry", "Collectors contradict each other; series that others gave, too, are missing", zap.Error(err))
+		r.complaints.Warn("registry", "Collectors contradict each other; series that others gave, too, are missing", zap.Error(err))
 	}
 	if r.host != nil {
 		r.host.correct(families, r.cfg.RootPath, r.cfg.Node)
@@ -209,7 +212,7 @@ func (r *nodeReceiver) send(ctx context.Context, md pmetric.Metrics) (taken bool
 	r.settle(r.book.tally.overLimit, reasonSeriesLimit)
 	r.settle(r.book.tally.badTimes, reasonTime)
 	if n := r.book.tally.overLimit; n > 0 {
-		r.complaints.warn(reasonSeriesLimit, "Node has more series than max_series; the rest was dropped. Disable a collector, or raise max_series if they are wanted",
+		r.complaints.Warn(reasonSeriesLimit, "Node has more series than max_series; the rest was dropped. Disable a collector, or raise max_series if they are wanted",
 			zap.Int("dropped", n), zap.Int("max_series", r.book.maxSeries))
 	}
 	points := md.DataPointCount() // before it is no longer ours
@@ -218,11 +221,11 @@ func (r *nodeReceiver) send(ctx context.Context, md pmetric.Metrics) (taken bool
 	case err == nil:
 		return true
 	case consumererror.IsPermanent(err):
-		r.complaints.warn("rejected", "Node's metrics were rejected by the pipeline; the component that did so has counted its points", zap.Int("points", points), zap.Error(err))
+		r.complaints.Warn("rejected", "Node's metrics were rejected by the pipeline; the component that did so has counted its points", zap.Int("points", points), zap.Error(err))
 		return true
 	}
 	r.settle(points, reasonRefused)
-	r.complaints.warn(reasonRefused, "Node's metrics were not taken by the pipeline and are lost; the next ones follow as usual", zap.Int("points", points), zap.Error(err))
+	r.complaints.Warn(reasonRefused, "Node's metrics were not taken by the pipeline and are lost; the next ones follow as usual", zap.Int("points", points), zap.Error(err))
 	return false
 }
 

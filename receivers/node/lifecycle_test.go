@@ -12,6 +12,8 @@ import (
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 )
 
 // TestLifecycle starts and stops a receiver of this machine.
@@ -50,9 +52,9 @@ func TestLifecycle(t *testing.T) {
 func TestHang(t *testing.T) {
 	out := &sink{}
 	r := own(t, out)
-	core, logs := observer.New(zap.WarnLevel)
+	core, logs := observer.New(zap.InfoLevel)
 	r.logger = zap.New(core)
-	r.complaints = newComplaints(r.logger)
+	r.complaints = complaint.New(r.logger, complaint.Interval)
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		var started atomic.Int64
@@ -105,6 +107,11 @@ func TestHang(t *testing.T) {
 		c := out.last(t)
 		c.want(t, `node_faulty{text="first"}`, 1)
 		c.want(t, `node_scrape_collector_success{collector="second"}`, 1)
+		for message, want := range map[string]int{"Collector hangs": 2, "Collector that hung has ended": 2} {
+			if n := logs.FilterMessageSnippet(message).Len(); n != want {
+				t.Errorf("log says %d times %q, want %d", n, message, want)
+			}
+		}
 	})
 	if n := logs.FilterMessageSnippet("Collector hangs").Len(); n != 2 {
 		t.Errorf("log says %d times that a collector hangs, want once for each", n)

@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/collector/receiver"
 	"go.uber.org/zap"
 
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
 
@@ -27,7 +28,7 @@ type nodeReceiver struct {
 	next       consumer.Metrics
 	account    *ledger.Account
 	telemetry  *telemetry
-	complaints *complaints
+	complaints *complaint.Log
 
 	probes   []*probe
 	replay   replay // of the collection in progress
@@ -50,7 +51,7 @@ func newReceiver(cfg *Config, set receiver.Settings, next consumer.Metrics) (*no
 		return nil, fmt.Errorf("make telemetry: %w", err)
 	}
 	r := &nodeReceiver{cfg: cfg, logger: set.Logger, next: next, account: account, telemetry: t,
-		complaints: newComplaints(set.Logger), registry: prometheus.NewRegistry(), book: newBook(cfg.MaxSeries)}
+		complaints: complaint.New(set.Logger, complaint.Interval), registry: prometheus.NewRegistry(), book: newBook(cfg.MaxSeries)}
 	if err := r.registry.Register(&r.replay); err != nil {
 		return nil, fmt.Errorf("make registry: %w", err)
 	}
@@ -90,7 +91,7 @@ func (c *Config) directory() string {
 }
 
 func (r *nodeReceiver) probe(name string) *probe {
-	return newProbe(name, slog.New(bridge{r.complaints, name}))
+	return newProbe(name, slog.New(bridge{r.logger, r.complaints, name}))
 }
 
 // run collects at the times that are the node's phase past a multiple of the
