@@ -100,6 +100,22 @@ func (c *checker) judge(ctx context.Context, q Query) (Result, error) {
 	case err != nil:
 		r.Verdict, r.Reason = Bad, err.Error()
 	default:
+		return c.judgeHistory(ctx, r, e)
+	}
+	return r, nil
+}
+
+// judgeHistory is of a query whose parts all have data, or had it.
+func (c *checker) judgeHistory(ctx context.Context, r Result, e parser.Expr) (Result, error) {
+	n, err := c.stores.ever(ctx, strip(e).String())
+	switch {
+	case ctx.Err() != nil:
+		return r, err
+	case err != nil:
+		r.Verdict, r.Reason = Bad, err.Error()
+	case n > 0:
+		r.Verdict = Data
+	default:
 		r.Verdict, r.Reason = Empty, "every part has data, the whole has none"
 	}
 	return r, nil
@@ -182,7 +198,7 @@ func (c *checker) explainBinary(ctx context.Context, e *parser.BinaryExpr) (*fin
 
 // explainJoin tells of two sides that have data and no partners.
 func (c *checker) explainJoin(ctx context.Context, e *parser.BinaryExpr) (*finding, error) {
-	joined, err := c.stores.count(ctx, strip(e).String())
+	joined, err := c.stores.ever(ctx, strip(e).String())
 	if joined > 0 {
 		return nil, nil
 	}
@@ -190,7 +206,7 @@ func (c *checker) explainJoin(ctx context.Context, e *parser.BinaryExpr) (*findi
 		return &finding{Bad, err.Error()}, nil
 	}
 	for _, side := range []parser.Expr{e.LHS, e.RHS} {
-		if n, err := c.stores.count(ctx, strip(side).String()); err != nil || n == 0 {
+		if n, err := c.stores.ever(ctx, strip(side).String()); err != nil || n == 0 {
 			return nil, err
 		}
 	}

@@ -1,5 +1,5 @@
-// Package rulecheck tells for every rule and panel whether it can ever return
-// data: a query that reads a metric which does not exist, selects a label value
+// Package rulecheck tells for every rule, panel and annotation whether it can ever
+// return data: a query that reads a metric which does not exist, selects a label value
 // that nothing has, or joins series that have no partners is empty for ever,
 // and an alert made of it never fires. Nobody notices, since an alert that does
 // not fire looks like one that has nothing to tell.
@@ -10,8 +10,9 @@
 // all series, the right side of "unless" is left aside (strip.go). If that
 // gives series, the query can return data. If not, the parts are asked one by one for
 // the reason (diagnose.go): which metric is missing, which matcher matches
-// nothing, which two sides of a join share no labels. What another rule of the
-// same run records is followed to that rule.
+// nothing, which two sides of a join share no labels. What has ended within the
+// lookback counts as being there. What another rule of the same run records is
+// followed to that rule.
 //
 // LogQL queries are run as they are.
 package rulecheck

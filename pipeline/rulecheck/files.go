@@ -23,11 +23,11 @@ const (
 	LogQL  Language = "LogQL"
 )
 
-// Query is one expression of a rule or a panel.
+// Query is one expression of a rule, a panel or an annotation.
 type Query struct {
 	File string
 	// Name says where in the file: "alert KubePodNotReady", "record a:b",
-	// "panel CPU".
+	// "panel CPU", "annotation Rollouts".
 	Name     string
 	Language Language
 	Expr     string
@@ -135,7 +135,14 @@ func (d *datasource) UnmarshalJSON(text []byte) error {
 }
 
 type dashboard struct {
-	Panels     []panel `json:"panels"`
+	Panels      []panel `json:"panels"`
+	Annotations struct {
+		List []struct {
+			Name       string     `json:"name"`
+			Expr       string     `json:"expr"`
+			Datasource datasource `json:"datasource"`
+		} `json:"list"`
+	} `json:"annotations"`
 	Templating struct {
 		List []variable `json:"list"`
 	} `json:"templating"`
@@ -149,7 +156,21 @@ func readDashboard(text []byte) ([]Query, error) {
 	if len(d.Panels) == 0 {
 		return nil, errors.New("no panels in it")
 	}
-	return panelQueries(d.Panels, d.Templating.List), nil
+	queries := panelQueries(d.Panels, d.Templating.List)
+	for _, a := range d.Annotations.List {
+		if a.Expr != "" {
+			queries = append(queries, query("annotation "+a.Name, a.Expr, a.Datasource, d.Templating.List))
+		}
+	}
+	return queries, nil
+}
+
+func query(name, expr string, source datasource, variables []variable) Query {
+	q := Query{Name: name, Language: PromQL, Expr: substitute(expr, variables)}
+	if source.Type == "loki" {
+		q.Language = LogQL
+	}
+	return q
 }
 
 func panelQueries(panels []panel, variables []variable) []Query {
@@ -159,11 +180,11 @@ func panelQueries(panels []panel, variables []variable) []Query {
 			if t.Expr == "" {
 				continue
 			}
-			q := Query{Name: "panel " + p.Title, Language: PromQL, Expr: substitute(t.Expr, variables)}
-			if t.Datasource.Type == "loki" || t.Datasource.Type == "" && p.Datasource.Type == "loki" {
-				q.Language = LogQL
+			source := t.Datasource
+			if source.Type == "" {
+				source = p.Datasource
 			}
-			queries = append(queries, q)
+			queries = append(queries, query("panel "+p.Title, t.Expr, source, variables))
 		}
 		queries = append(queries, panelQueries(p.Panels, variables)...)
 	}

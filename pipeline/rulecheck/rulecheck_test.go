@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -65,23 +66,65 @@ var cases = map[string]struct {
 	"subquery over a comparison": {`max_over_time((pod_memory > 1e9)[5m:1s])`, Data, ""},
 }
 
+// prometheusWith scrapes the page, every second.
 func prometheusWith(t *testing.T, page string) *stores.Prometheus {
 	t.Helper()
+	return prometheusOf(t, 2, func(int) string { return page })
+}
+
+// prometheusOf has scraped a page so many times; each time it asks for it anew.
+func prometheusOf(t *testing.T, times int, page func(scrape int) string) *stores.Prometheus {
+	t.Helper()
+	var scrapes atomic.Int32
 	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
-		_, _ = w.Write([]byte(page))
+		_, _ = w.Write([]byte(page(int(scrapes.Add(1)))))
 	}))
 	t.Cleanup(target.Close)
 	p := stores.TestPrometheus(t, stores.Options{ScrapeTargets: []string{strings.TrimPrefix(target.URL, "http://")}})
-	for range 100 {
-		// Two scrapes, for rates.
-		if s, err := p.Query(t.Context(), "count_over_time(pod_info[1m])"); err == nil && len(s) > 0 && s[0].Value >= 2 {
+	for range 300 {
+		if s, err := p.Query(t.Context(), "count_over_time(pod_info[1m])"); err == nil && len(s) > 0 && s[0].Value >= float64(times) {
 			return p
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
 	t.Fatal("Prometheus did not scrape the page")
 	return nil
+}
+
+// Each query of series that have ended with its verdict.
+var endedCases = map[string]struct {
+	expr    string
+	verdict Verdict
+}{
+	"join":                 {`old_memory * on (namespace, pod) group_left (node) old_info`, Data},
+	"condition":            {`old_memory > 100`, Data},
+	"join with what is":    {`old_memory * on (namespace, pod) group_left (node) pod_info`, Data},
+	"join after the other": {`old_memory * on (namespace, pod) group_left (node) new_info`, Empty},
+}
+
+func TestVerdictsOnWhatEnded(t *testing.T) {
+	const old = "old_memory{namespace=\"shop\",pod=\"frontend\"} 7\nold_info{namespace=\"shop\",pod=\"frontend\",node=\"n1\"} 1\n"
+	const young = "new_info{namespace=\"shop\",pod=\"frontend\",node=\"n1\"} 1\n"
+	p := prometheusOf(t, 7, func(scrape int) string {
+		switch {
+		case scrape <= 3:
+			return page + old
+		case scrape <= 5:
+			return page
+		}
+		return page + young
+	})
+	s, err := NewStores(p.URL, "", http.DefaultTransport, 4*time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range endedCases {
+		results, err := Check(t.Context(), s, []Query{{Name: name, Language: PromQL, Expr: c.expr}})
+		if err != nil || results[0].Verdict != c.verdict {
+			t.Errorf("%s: %+v, %v; want %s", name, results, err, c.verdict)
+		}
+	}
 }
 
 func TestVerdicts(t *testing.T) {
@@ -132,7 +175,8 @@ func TestCommand(t *testing.T) {
 		"empty    dashboard.json  panel Of a label that is not",
 		"untried  dashboard.json  panel Lines",
 		"empty    rules.yaml      record never",
-		"6 queries: 3 with data, 0 pending, 2 empty, 0 bad, 1 untried",
+		"data     dashboard.json  annotation Pods",
+		"7 queries: 4 with data, 0 pending, 2 empty, 0 bad, 1 untried",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, out.String())

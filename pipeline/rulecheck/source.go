@@ -62,6 +62,21 @@ func (s *Stores) count(ctx context.Context, expr string) (int, error) {
 	return n, nil
 }
 
+// moments is how many times within the lookback a query is tried that gives
+// nothing now.
+const moments = 240
+
+// ever is how many series a query gives now, or gave within the lookback: those
+// that it reads may have ended.
+func (s *Stores) ever(ctx context.Context, expr string) (int, error) {
+	n, err := s.count(ctx, expr)
+	if n > 0 || err != nil {
+		return n, err
+	}
+	step := max(s.lookback/moments, time.Second).Truncate(time.Second)
+	return s.count(ctx, fmt.Sprintf("max_over_time(count(%s)[%s:%s])", expr, model.Duration(s.lookback), model.Duration(step)))
+}
+
 // exists is how many series a selector found within the lookback.
 func (s *Stores) exists(ctx context.Context, selector string) (int, error) {
 	return s.count(ctx, "last_over_time("+selector+"["+model.Duration(s.lookback).String()+"])")

@@ -35,7 +35,7 @@ var durations = strings.NewReplacer(
 	"${__rate_interval}", "5m", "$__rate_interval", "5m",
 	"${__interval}", "1m", "$__interval", "1m",
 	"${__range}", "1h", "$__range_s", "3600", "$__range_ms", "3600000", "$__range", "1h",
-	"$__auto", "5m",
+	"$__auto", "5m", "${__from}", "0", "$__from", "0",
 )
 
 var (
