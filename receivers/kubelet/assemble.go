@@ -91,9 +91,9 @@ func (p *page) together(g *group) bool {
 	time, same := int64(0), true
 	p.members(g, func(s *series) {
 		if time == 0 {
-			time = s.time
+			time = s.sent
 		}
-		same = same && time == s.time
+		same = same && time == s.sent
 	})
 	return same
 }
@@ -139,7 +139,7 @@ func (p *page) putHistogram(to pmetric.HistogramDataPoint, g *group, count uint6
 	if len(g.bounds) > 0 {
 		counts.Append(count - below)
 	}
-	to.SetTimestamp(timestamp(one.time))
+	to.SetTimestamp(timestamp(one.sent))
 	attributes(to.Attributes(), one, g.label())
 }
 
@@ -167,7 +167,7 @@ func (p *page) putSummary(to pmetric.SummaryDataPoint, g *group) {
 	to.SetCount(uint64(g.count.value))
 	to.SetSum(g.sum.value)
 	to.SetStartTimestamp(p.start(g))
-	to.SetTimestamp(timestamp(g.count.time))
+	to.SetTimestamp(timestamp(g.count.sent))
 	for _, s := range g.bounds {
 		if p.has(s) {
 			q := to.QuantileValues().AppendEmpty()
@@ -234,7 +234,7 @@ func (p *page) markHistogram(to pmetric.HistogramDataPoint, g *group) {
 		}
 	}
 	to.BucketCounts().FromRaw(make([]uint64, to.ExplicitBounds().Len()+1))
-	one, time := p.lastOf(g)
+	one, time := p.endOf(g)
 	to.SetTimestamp(timestamp(time))
 	attributes(to.Attributes(), one, g.label())
 }
@@ -244,16 +244,22 @@ func (p *page) markSummary(to pmetric.SummaryDataPoint, g *group) {
 	for _, s := range g.bounds {
 		to.QuantileValues().AppendEmpty().SetQuantile(s.bound)
 	}
-	one, time := p.lastOf(g)
+	one, time := p.endOf(g)
 	to.SetTimestamp(timestamp(time))
 	attributes(to.Attributes(), one, g.label())
 }
 
-// lastOf gives a member of the group and the time for the group's marker.
-func (p *page) lastOf(g *group) (one *series, time int64) {
-	for _, s := range append([]*series{g.sum, g.count, g.total, g.created}, g.bounds...) {
+// endOf ends all of a group, and gives a member of it and its marker's time.
+func (p *page) endOf(g *group) (one *series, time int64) {
+	all := append([]*series{g.sum, g.count, g.total, g.created}, g.bounds...)
+	for _, s := range all {
 		if s != nil {
 			one, time = s, max(time, p.markTime(s))
+		}
+	}
+	for _, s := range all {
+		if s != nil {
+			p.end(s, time)
 		}
 	}
 	return one, time

@@ -62,6 +62,11 @@
 //     scrape until the pipeline took it. That holds for series with timestamps
 //     of their own, too (trackTimestampsStaleness in kube-prometheus). Shutdown
 //     marks nothing: an agent that comes back goes on with the same series.
+//   - A series with timestamps of its own ends a millisecond after its last value:
+//     a marker at the time of the failed scrape, as Prometheus writes it, would
+//     shut out what cAdvisor says next, whose values are seconds old. Where the page
+//     then repeats that very value, it goes on a millisecond after the marker, so
+//     that the series is back at once and nothing is refused as out of order.
 //   - A page counts whole or not at all: one malformed line fails the scrape
 //     (up 0), as in Prometheus, with an error that names the line.
 //   - Each page has a goroutine, a connection and a phase of its own; one that

@@ -129,7 +129,9 @@ func TestStaleness(t *testing.T) {
 	equal(t, flatten(refused), slices.Concat(alive, markers))
 	// What the pipeline did not take is said again, what it took is not.
 	equal(t, flatten(scrapeAt(t, p, scrapeTime+1000, after, false, true)), slices.Concat(alive, markers))
-	equal(t, flatten(scrapeAt(t, p, scrapeTime+1000, after, false, true)), alive)
+	for range 2 {
+		equal(t, flatten(scrapeAt(t, p, scrapeTime+1000, after, false, true)), alive)
+	}
 	if len(p.byLine) != 1 || len(p.byHash) != 1 || len(p.families) != 1 {
 		t.Errorf("cache holds %d, %d series and %d families, want 1 each", len(p.byLine), len(p.byHash), len(p.families))
 	}
@@ -200,10 +202,94 @@ func testFailure(t *testing.T, body string) {
 	if again := fail(p, scrapeTime+2000, true); again.Len() != 0 {
 		t.Errorf("second failure in a row made %d more metrics", again.Len())
 	}
+	// The old page again goes on behind the markers, and stays there.
+	resumed := later(t, lines, 2)
+	for range 2 {
+		equal(t, flatten(scrape(t, p, body, false)), resumed)
+	}
+	equal(t, flatten(fail(p, scrapeTime+1000, true)), markersOf(t, resumed, scrapeTime+1000))
+	equal(t, flatten(scrape(t, p, body, false)), later(t, lines, 4))
+	// A new one is as it is.
+	newer := ownTime.ReplaceAllStringFunc(body, func(at string) string {
+		milliseconds, _ := strconv.ParseInt(at[1:], 10, 64)
+		return fmt.Sprint(" ", milliseconds+10_000)
+	})
+	equal(t, flatten(scrape(t, p, newer, false)), want(t, newer, false))
+	for range 2 {
+		scrape(t, p, "", false)
+	}
 	if len(p.byLine) != 0 || len(p.byHash) != 0 {
 		t.Errorf("%d series are still cached", len(p.byLine))
 	}
-	equal(t, flatten(scrape(t, p, body, false)), lines)
+}
+
+// later gives lines whose times of the page's own are by so many milliseconds later.
+func later(t *testing.T, lines []string, by int64) []string {
+	t.Helper()
+	var all []string
+	for _, line := range lines {
+		series, last, _ := cutLast(line)
+		at, err := strconv.ParseInt(last, 10, 64)
+		if err != nil {
+			t.Fatalf("line %q", line)
+		}
+		if at != scrapeTime {
+			at += by
+		}
+		all = append(all, fmt.Sprintf("%s %d", series, at))
+	}
+	return all
+}
+
+// A series that one page lacks and the next has again with the same value, or
+// with one from between that and the marker.
+func TestResumption(t *testing.T) {
+	p := newPage(100, nil)
+	for i, step := range []struct{ page, want string }{
+		{"a 1 1000\nb 1\n", `a 1 1000`},
+		{"b 1\n", `a stale 1001`},
+		{"a 1 1000\nb 1\n", `a 1 1002`},
+		{"a 1 1000\nb 1\n", `a 1 1002`},
+		{"a 2 1001\nb 1\n", `a 2 1003`}, // new, and not newer than what was written
+		{"a 2 1001\nb 1\n", `a 2 1003`},
+		{"a 3 1003\nb 1\n", `a 3 1004`},
+		{"a 4 2000\nb 1\n", `a 4 2000`},
+		{"a 5 2000\nb 1\n", `a 5 2000`}, // for the store to refuse
+		{"a 4 1500\nb 1\n", `a 4 1500`}, // likewise
+		{"a 6 3000\nb 1\n", `a 6 3000`},
+		{"b 1\n", `a stale 3001`},
+		{"b 1\n", ""},
+		{"a 7 4000\nb 1\n", `a 7 4000`},
+		{"a 8\nb 1\n", fmt.Sprintf("a 8 %d", int64(scrapeTime))},
+	} {
+		var got string
+		for _, line := range flatten(scrape(t, p, step.page, false)) {
+			if rest, ok := strings.CutPrefix(line, `{__name__="a"} `); ok {
+				got = "a " + rest
+			}
+		}
+		if got != step.want {
+			t.Errorf("page %d: %q, want %q", i, got, step.want)
+		}
+	}
+}
+
+// What a page had that broke off was not written, so it says nothing about what is
+// at the store.
+func TestBrokenPageBehindMarker(t *testing.T) {
+	p := newPage(100, nil)
+	scrape(t, p, "a 1 1000\n", false)
+	for range 3 {
+		p.begin(scrapeTime)
+		if err := parseAll(p, []byte("a 1 1000\nb{ 1\n"), formatText); err == nil {
+			t.Fatal("a broken page was read")
+		}
+		fail(p, scrapeTime, true)
+	}
+	got := flatten(scrape(t, p, "a 1 1000\n", false))
+	if len(got) != 1 || got[0] <= `{__name__="a"} 1 1001` || got[0] > `{__name__="a"} 1 1009` {
+		t.Errorf("%q is not right behind the marker at 1001 or 1002", got)
+	}
 }
 
 // A page that breaks off at ever new series must neither send nor keep them.
@@ -419,9 +505,11 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		fail(p, scrapeTime+1, true)
-		fail(p, scrapeTime+2, true)
+		for range 2 {
+			scrapeAt(t, p, scrapeTime+2, "", false, true)
+		}
 		if len(p.byLine)+len(p.byHash) != 0 {
-			t.Fatalf("%d series stay after two failures", len(p.byLine))
+			t.Fatalf("%d series stay after a failure and empty pages", len(p.byLine))
 		}
 	})
 }

@@ -102,8 +102,8 @@ func (p *page) sampleNative(s *series, h *histogram.Histogram, at int64) {
 		p.tally.unfit++
 		return
 	}
-	s.seen, s.time, s.index = p.generation, at, int32(len(p.found))
-	s.own = at != p.now
+	s.seen, s.index = p.generation, int32(len(p.found))
+	p.place(s, at)
 	p.found = append(p.found, s)
 	if classic := p.families[s.family.name]; classic != nil {
 		s.family.help = classic.help
@@ -124,7 +124,7 @@ type native struct {
 func (p *page) putNative(n *native) {
 	p.reserve(1 + (len(n.positive.counts)+len(n.negative.counts))/8)
 	to := p.exponentials(n.series.family).AppendEmpty()
-	to.SetTimestamp(timestamp(n.series.time))
+	to.SetTimestamp(timestamp(n.series.sent))
 	to.SetScale(n.schema)
 	to.SetCount(n.count)
 	to.SetSum(n.sum)
@@ -151,7 +151,7 @@ func (p *page) markNative(s *series) {
 	p.reserve(1)
 	to := p.exponentials(s.family).AppendEmpty()
 	to.SetFlags(noValue)
-	to.SetTimestamp(timestamp(p.markTime(s)))
+	to.SetTimestamp(timestamp(p.end(s, p.markTime(s))))
 	attributes(to.Attributes(), s, "")
 	p.tally.stale++
 }

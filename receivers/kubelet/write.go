@@ -104,7 +104,7 @@ func (p *page) part(s *series) pmetric.NumberDataPointSlice {
 // put appends s as a data point of its own.
 func (p *page) put(to pmetric.NumberDataPointSlice, s *series) pmetric.NumberDataPoint {
 	point := to.AppendEmpty()
-	point.SetTimestamp(timestamp(s.time))
+	point.SetTimestamp(timestamp(s.sent))
 	point.SetDoubleValue(s.value)
 	attributes(point.Attributes(), s, "")
 	if s.exemplars != nil {
@@ -155,7 +155,7 @@ func (p *page) mark() {
 func (p *page) markNumber(to pmetric.NumberDataPointSlice, s *series) {
 	point := to.AppendEmpty()
 	point.SetFlags(noValue)
-	point.SetTimestamp(timestamp(p.markTime(s)))
+	point.SetTimestamp(timestamp(p.end(s, p.markTime(s))))
 	attributes(point.Attributes(), s, "")
 	p.tally.stale++
 }
@@ -166,8 +166,18 @@ func (p *page) markNumber(to pmetric.NumberDataPointSlice, s *series) {
 // a failed scrape cAdvisor gives values that are seconds old, and a marker at the
 // present time would have the store refuse them all.
 func (p *page) markTime(s *series) int64 {
-	if s.own {
-		return s.time + 1
+	at := s.sent + 1
+	if s.ended {
+		at = s.sent // it was not taken, as far as is known
 	}
-	return max(p.now, s.time+1)
+	if s.own {
+		return at
+	}
+	return max(p.now, at)
+}
+
+// end remembers that s has a marker at that time.
+func (p *page) end(s *series, at int64) int64 {
+	s.sent, s.ended = at, true
+	return at
 }
