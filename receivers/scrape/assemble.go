@@ -87,7 +87,7 @@ func (p *page) alone(s *series) *metric {
 // putNumber sends a series on its own.
 func (p *page) putNumber(s *series) {
 	point := p.numbers(p.alone(s), s.place).AppendEmpty()
-	point.SetTimestamp(timestamp(s.time))
+	point.SetTimestamp(timestamp(s.sent))
 	point.SetStartTimestamp(timestamp(s.start))
 	point.SetDoubleValue(s.value)
 	attributes(point.Attributes(), s.id)
@@ -141,7 +141,7 @@ func isCount(v float64) bool { return v >= 0 && v <= 1<<53 && v == math.Trunc(v)
 // together says whether all series of the group bear one time.
 func (p *page) together(g *group) bool {
 	same := true
-	p.members(g, func(s *series) { same = same && s.time == g.count.time })
+	p.members(g, func(s *series) { same = same && s.sent == g.count.sent })
 	return same
 }
 
@@ -170,7 +170,7 @@ func (p *page) composedHistogram(g *group) bool {
 	}
 	to := p.histograms(g.metric, g.place).AppendEmpty()
 	to.SetCount(uint64(g.count.value))
-	to.SetTimestamp(timestamp(g.count.time))
+	to.SetTimestamp(timestamp(g.count.sent))
 	to.SetStartTimestamp(timestamp(g.count.start))
 	if p.has(g.sum) {
 		to.SetSum(g.sum.value)
@@ -201,7 +201,7 @@ func (p *page) composedSummary(g *group) bool {
 	to := p.summaries(g.metric, g.place).AppendEmpty()
 	to.SetCount(uint64(g.count.value))
 	to.SetSum(g.sum.value)
-	to.SetTimestamp(timestamp(g.count.time))
+	to.SetTimestamp(timestamp(g.count.sent))
 	to.SetStartTimestamp(timestamp(g.count.start))
 	for _, s := range g.bounds {
 		if p.has(s) {
@@ -217,7 +217,8 @@ func (p *page) composedSummary(g *group) bool {
 // markAlone writes the marker of a series by itself.
 func (p *page) markAlone(s *series) {
 	p.tally.stale++
-	at := timestamp(p.markTime(s))
+	p.end(s, p.markTime(s))
+	at := timestamp(s.sent)
 	if s.role == roleNative {
 		to := p.natives(s.metric, s.place).AppendEmpty()
 		to.SetFlags(noValue)
@@ -239,12 +240,7 @@ func (p *page) markGroup(g *group) {
 	}
 	g.marked = p.generation
 	p.tally.stale++
-	time := p.now
-	for _, s := range append([]*series{g.sum, g.count}, g.bounds...) {
-		if s != nil {
-			time = max(time, p.markTime(s))
-		}
-	}
+	time := p.endAll(g)
 	if g.metric.shape == shapeSummary {
 		to := p.summaries(g.metric, g.place).AppendEmpty()
 		to.SetFlags(noValue)
@@ -265,6 +261,22 @@ func (p *page) markGroup(g *group) {
 	}
 	to.BucketCounts().FromRaw(make([]uint64, to.ExplicitBounds().Len()+1))
 	attributes(to.Attributes(), g.id)
+}
+
+// endAll ends the series of a group and gives the time of their marker.
+func (p *page) endAll(g *group) (time int64) {
+	all := append([]*series{g.sum, g.count}, g.bounds...)
+	for _, s := range all {
+		if s != nil {
+			time = max(time, p.markTime(s))
+		}
+	}
+	for _, s := range all {
+		if s != nil {
+			p.end(s, time)
+		}
+	}
+	return time
 }
 
 func putExemplars(to pmetric.ExemplarSlice, s *series) {

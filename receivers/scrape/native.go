@@ -42,7 +42,7 @@ func (p *page) putNative(s *series, h *histogram.Histogram, fh *histogram.FloatH
 		s.metric = p.metric(s.id.Get(model.MetricNameLabel), shapeNative)
 	}
 	to := p.natives(s.metric, s.place).AppendEmpty()
-	to.SetTimestamp(timestamp(s.time))
+	to.SetTimestamp(timestamp(s.sent))
 	to.SetStartTimestamp(timestamp(s.start))
 	to.SetCount(h.Count)
 	to.SetSum(h.Sum)

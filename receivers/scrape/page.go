@@ -138,11 +138,37 @@ func (p *page) sample(s *series, value float64, time int64) bool {
 	if !s.live {
 		p.tally.added++
 	}
-	s.seen, s.value, s.time = p.generation, value, time
-	s.own = time != p.now
+	s.seen, s.value = p.generation, value
+	p.place(s, time)
 	s.start, s.exemplars = 0, nil
 	p.next = append(p.next, s)
 	return true
+}
+
+// place sets the times of a value that the page has at time.
+func (p *page) place(s *series, time int64) {
+	own := time != p.now
+	sent := time
+	if own && s.own && time <= s.sent {
+		sent = s.behind(time)
+	}
+	s.time, s.sent, s.own = time, sent, own
+}
+
+// behind gives the time under which a value goes on that the page has at a time
+// not after what was written last. A source with timestamps of its own gives a
+// value again until it has a new one. Behind a marker, with which a failed scrape
+// ended the series a millisecond after that very value, a store refuses it and the
+// series would be away until there is a new one: it goes on right behind the
+// marker, and under that time for as long as the page repeats it.
+func (s *series) behind(time int64) int64 {
+	switch {
+	case time < s.time:
+		return time // the page went back: that the store must judge
+	case s.ended || time > s.time:
+		return s.sent + 1
+	}
+	return s.sent
 }
 
 // sweep marks the series that this page had no more.
@@ -186,10 +212,19 @@ func (p *page) mark() {
 // a failed scrape cAdvisor gives values that are seconds old, and a marker at the
 // present time would have the store refuse them all.
 func (p *page) markTime(s *series) int64 {
-	if s.own {
-		return s.time + 1
+	at := s.sent + 1
+	if s.ended {
+		at = s.sent // it was not taken, as far as is known
 	}
-	return max(p.now, s.time+1)
+	if s.own {
+		return at
+	}
+	return max(p.now, at)
+}
+
+// end remembers that s has a marker at that time.
+func (p *page) end(s *series, at int64) {
+	s.sent, s.ended = at, true
 }
 
 // commit ends a scrape. taken says whether the pipeline took what it made,
@@ -201,11 +236,16 @@ func (p *page) commit(taken, failed bool) {
 		return
 	}
 	for _, s := range p.next {
-		s.live = true
+		s.live, s.ended = true, false // not before: the page might have broken off
 		s.exemplars = nil
 	}
 	for _, s := range p.vanished {
-		if taken || !s.live {
+		switch {
+		case !s.live:
+			p.forget(s)
+		case taken && s.own:
+			s.live = false // should the next page have it again, behind has to know
+		case taken:
 			p.forget(s)
 		}
 	}

@@ -322,3 +322,41 @@ func TestFamiliesOfEqualLabelsAreWhole(t *testing.T) {
 		}
 	}
 }
+
+// What its source repeats behind a marker goes on right behind that.
+func TestResumption(t *testing.T) {
+	b := newBench(&job{})
+	for i, step := range []struct{ page, want string }{
+		{"a 1 1000\nb 1\n", "a 1 1000"},
+		{"b 1\n", "a stale 1001"},
+		{"a 1 1000\nb 1\n", "a 1 1002"},
+		{"a 1 1000\nb 1\n", "a 1 1002"},
+		{"", "a stale 1003"}, // fails
+		{"", ""},
+		{"a 2 1001\nb 1\n", "a 2 1004"}, // new, and not newer than what was written
+		{"a 3 1004\nb 1\n", "a 3 1005"},
+		{"a 4 2000\nb 1\n", "a 4 2000"},
+		{"a 4 1500\nb 1\n", "a 4 1500"}, // for the store to refuse
+		{"a 6 3000\nb 1\n", "a 6 3000"},
+		{"b 1\n", "a stale 3001"},
+		{"b 1\n", ""},
+		{"a 7 4000\nb 1\n", "a 7 4000"},
+		{"a 8\nb 1\n", fmt.Sprintf("a 8 %d", int64(scrapeTime))},
+	} {
+		var md pmetric.Metrics
+		if step.page == "" {
+			md = b.failAt(scrapeTime)
+		} else {
+			md = b.scrapeAt(t, scrapeTime, step.page, text)
+		}
+		var got string
+		for _, line := range flatten(md) {
+			if name, rest, _ := strings.Cut(line, "} "); strings.HasPrefix(name, `{__name__="a"`) {
+				got = "a " + rest
+			}
+		}
+		if got != step.want {
+			t.Errorf("page %d: %q, want %q", i, got, step.want)
+		}
+	}
+}

@@ -45,6 +45,8 @@ type series struct {
 	role    role
 	dropped bool // by relabelling; nothing else is set but raw and seen
 	live    bool // has been sent, and no marker was taken since
+	ended   bool // a marker was written behind its last value
+	own     bool // time is the page's and not the scrape's
 
 	metric *metric // of its data points when it stands alone; nil until needed
 	group  *group  // nil for one that never is part of a composed point
@@ -52,8 +54,8 @@ type series struct {
 
 	seen      uint64 // generation of the last page that had it
 	value     float64
-	time      int64 // of the last value, in milliseconds since 1970
-	own       bool  // time is the page's and not the scrape's
+	time      int64 // of the last value as the page has it, in milliseconds since 1970
+	sent      int64 // of the last value or marker as it was written
 	start     int64 // likewise; 0: not told
 	exemplars []exemplar.Exemplar
 }
