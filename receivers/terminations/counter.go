@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
 
@@ -41,7 +42,7 @@ type counter struct {
 	account    *ledger.Account
 	telemetry  *telemetry
 	logger     *zap.Logger
-	complaints *complaints
+	complaints *complaint.Log
 
 	// fresh: no list was read since Crowsnest came to the node; what that list
 	// has ended before anybody counted.
@@ -123,21 +124,21 @@ func (c *counter) note(r record) (changed bool) {
 	if !c.tally.apply(r) {
 		return false
 	}
-	if err := c.journal.append(r); err != nil {
-		c.complain("state", "State of terminations cannot be written; counts would be lost with the agent until it can", err)
-	}
+	c.persist(func(*tally) error { return c.journal.append(r) })
 	return true
 }
 
 func (c *counter) persist(write func(*tally) error) {
 	if err := write(c.tally); err != nil {
 		c.complain("state", "State of terminations cannot be written; counts would be lost with the agent until it can", err)
+		return
 	}
+	c.complaints.Over("state", "State of terminations can be written again")
 }
 
 func (c *counter) complain(operation, message string, err error) {
 	c.telemetry.failed(operation)
-	c.complaints.warn(operation, message, err)
+	c.complaints.Warn(operation, message, zap.Error(err))
 }
 
 // take counts what an event tells.
@@ -186,6 +187,7 @@ func (c *counter) reconcile(ctx context.Context) {
 		c.complain("list", "Containers cannot be listed; exits are counted when they can, if the runtime still knows of them", err)
 		return
 	}
+	c.complaints.Over("list", "Containers can be listed again")
 	listed := make(map[string]bool, len(list))
 	for _, l := range list {
 		listed[l.GetId()] = true
@@ -300,11 +302,11 @@ func (c *counter) send(ctx context.Context, md pmetric.Metrics) (taken bool) {
 	case err == nil:
 		return true
 	case consumererror.IsPermanent(err):
-		c.complaints.warn("rejected", "Samples were rejected by the pipeline; the component that did so has counted them", err)
+		c.complaints.Warn("rejected", "Samples were rejected by the pipeline; the component that did so has counted them", zap.Error(err))
 		return true
 	}
 	c.account.Received(points)
 	c.account.Dropped(points, reasonRefused)
-	c.complaints.warn(reasonRefused, "Samples were not taken by the pipeline; the next ones have their counts, too", err)
+	c.complaints.Warn(reasonRefused, "Samples were not taken by the pipeline; the next ones have their counts, too", zap.Error(err))
 	return false
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.uber.org/zap"
+
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 )
 
 // unified is a counter with cgroup v2's files and without a runtime: machines
@@ -23,7 +25,7 @@ func unified(t *testing.T) (c *counter, pod string) {
 	}
 	c = &counter{
 		cfg: defaultConfig(), tally: newTally(100, 100), journal: &journal{},
-		telemetry: telemetry, logger: zap.NewNop(), complaints: newComplaints(zap.NewNop()),
+		telemetry: telemetry, logger: zap.NewNop(), complaints: complaint.New(zap.NewNop(), complaint.Interval),
 	}
 	if c.kernel, err = newKernel(root); err != nil {
 		t.Fatal(err)

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"time"
 
+	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 )
 
 const (
@@ -35,9 +38,9 @@ type event struct {
 
 // stream passes on events until ctx ends. What happens while there is no stream
 // is found by listing.
-func (r *runtime) stream(ctx context.Context, out chan<- event, t *telemetry, complaints *complaints) {
+func (r *runtime) stream(ctx context.Context, out chan<- event, t *telemetry, complaints *complaint.Log) {
 	for ctx.Err() == nil {
-		err := r.receive(ctx, out, t)
+		err := r.receive(ctx, out, t, complaints)
 		if ctx.Err() != nil {
 			return
 		}
@@ -47,7 +50,7 @@ func (r *runtime) stream(ctx context.Context, out chan<- event, t *telemetry, co
 			wait, message = noStreamRetry, "Runtime has no stream of container events; exits are found by listing, and a container that is removed sooner than the next list shows as ContainerStatusUnknown"
 		}
 		t.failed("events")
-		complaints.warn("events", message, err)
+		complaints.Warn("events", message, zap.Error(err))
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
@@ -55,7 +58,7 @@ func (r *runtime) stream(ctx context.Context, out chan<- event, t *telemetry, co
 	}
 }
 
-func (r *runtime) receive(ctx context.Context, out chan<- event, t *telemetry) error {
+func (r *runtime) receive(ctx context.Context, out chan<- event, t *telemetry, complaints *complaint.Log) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := r.client.GetContainerEvents(ctx, &cri.GetEventsRequest{})
@@ -68,6 +71,7 @@ func (r *runtime) receive(ctx context.Context, out chan<- event, t *telemetry) e
 			return fmt.Errorf("receive container event: %w", err)
 		}
 		t.connected(true)
+		complaints.Over("events", "Stream of container events is back")
 		e, ok := eventOf(message, time.Now())
 		if !ok {
 			continue

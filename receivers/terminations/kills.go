@@ -8,7 +8,9 @@ func (c *counter) findCgroups() {
 	}
 	if err := c.kernel.find(); err != nil {
 		c.complain("cgroups", "Cgroups cannot be read; OOM kills are counted only where they ended a container", err)
+		return
 	}
+	c.complaints.Over("cgroups", "Cgroups can be read again")
 }
 
 // readKills takes over the kernel's counts.

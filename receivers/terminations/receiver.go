@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/receiver"
 
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
 
@@ -31,7 +32,7 @@ func newReceiver(cfg *Config, set receiver.Settings, next consumer.Metrics) (*te
 	}
 	return &terminationsReceiver{counter: &counter{
 		cfg: cfg, next: next, account: account, telemetry: t,
-		logger: set.Logger, complaints: newComplaints(set.Logger),
+		logger: set.Logger, complaints: complaint.New(set.Logger, complaint.Interval),
 		tally:   newTally(cfg.MaxSeries, maxContainers),
 		journal: &journal{directory: cfg.Directory},
 		pending: map[string]*pending{},

@@ -3,12 +3,9 @@ package terminations
 import (
 	"context"
 	"errors"
-	"sync"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
-	"go.uber.org/zap"
 )
 
 // telemetry is what the receiver tells about itself.
@@ -65,41 +62,4 @@ func (t *telemetry) exit(source string) {
 func (t *telemetry) size(series, untracked int) {
 	t.series.Record(context.Background(), int64(series))
 	t.lost.Add(context.Background(), int64(untracked))
-}
-
-// complaintInterval is how often one cause is logged while it lasts.
-const complaintInterval = 5 * time.Minute
-
-// complaints logs each cause at once and then seldom. A cause is a constant,
-// so there are few.
-type complaints struct {
-	logger *zap.Logger
-	mu     sync.Mutex
-	causes map[string]*complaint
-}
-
-type complaint struct {
-	logged     time.Time
-	suppressed int
-}
-
-func newComplaints(logger *zap.Logger) *complaints {
-	return &complaints{logger: logger, causes: map[string]*complaint{}}
-}
-
-// warn logs a message for a cause unless it did so lately.
-func (c *complaints) warn(cause, message string, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	known := c.causes[cause]
-	if known == nil {
-		known = &complaint{}
-		c.causes[cause] = known
-	}
-	if !known.logged.IsZero() && time.Since(known.logged) < complaintInterval {
-		known.suppressed++
-		return
-	}
-	c.logger.Warn(message, zap.Error(err), zap.Int("suppressed", known.suppressed))
-	known.logged, known.suppressed = time.Now(), 0
 }
