@@ -12,20 +12,21 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 )
 
 // discovery keeps the tree of directories under the root and the tails in it.
 // run is its only goroutine; open, release, unreadable and lost are also
 // called by lanes.
 type discovery struct {
-	cfg    *Config
-	log    *zap.Logger
-	quiet  *throttle
-	tel    *telemetry
-	watch  *watcher // nil: by scans alone
-	sched  *scheduler
-	stored map[string][]entry // by tail key, until the tail is made
-	admit  func(*tail) bool   // nil: every tail is read at once
+	cfg        *Config
+	complaints *complaint.Log
+	tel        *telemetry
+	watch      *watcher // nil: by scans alone
+	sched      *scheduler
+	stored     map[string][]entry // by tail key, until the tail is made
+	admit      func(*tail) bool   // nil: every tail is read at once
 
 	skipExisting bool // start_at: end, and no offsets of an earlier run
 	root         *dir
@@ -282,7 +283,7 @@ func (d *discovery) unreadable(err error) {
 	}
 	d.failed.Store(true)
 	d.tel.readErrors.add(reason)
-	d.quiet.warn(d.log, "read/"+reason,
+	d.complaints.Warn("read/"+reason,
 		"Log file cannot be read; its lines wait, other files go on. It is tried again at every scan.", zap.Error(err))
 }
 
@@ -304,7 +305,7 @@ func (d *discovery) lost(f *logfile, bytes int64) {
 	}
 	d.tel.lostFiles.Add(context.Background(), 1)
 	d.tel.lostBytes.Add(context.Background(), bytes)
-	d.quiet.warn(d.log, "lost",
+	d.complaints.Warn("lost",
 		"Log file was deleted or is damaged before its end was delivered; the lines are lost. Deliver faster or let kubelet keep more (containerLogMaxFiles).",
 		zap.String("path", f.path), zap.Int64("bytes", bytes))
 }

@@ -214,6 +214,9 @@ func (l *lane) deliver(ctx context.Context, logs plog.Logs) bool {
 	for pause := retryMin; ; pause = min(2*pause, retryMax) {
 		err := l.r.next.ConsumeLogs(ctx, logs)
 		if err == nil {
+			if pause > retryMin {
+				l.r.complaints.Over("retry", "Log records are delivered again.")
+			}
 			return true
 		}
 		if ctx.Err() != nil {
@@ -222,7 +225,7 @@ func (l *lane) deliver(ctx context.Context, logs plog.Logs) bool {
 		if consumererror.IsPermanent(err) {
 			// Whoever refused the records has counted them as dropped.
 			l.r.tel.refused.Add(ctx, int64(logs.LogRecordCount()))
-			l.r.quiet.warn(l.r.log, "refused",
+			l.r.complaints.Warn("refused",
 				"Log records were refused for good and are not sent again.", zap.Error(err))
 			return true
 		}
@@ -231,7 +234,7 @@ func (l *lane) deliver(ctx context.Context, logs plog.Logs) bool {
 			logs = rest.Data()
 		}
 		l.r.tel.retries.Add(ctx, 1)
-		l.r.quiet.warn(l.r.log, "retry",
+		l.r.complaints.Warn("retry",
 			"Log records could not be delivered; nothing is lost, the same records are sent again.", zap.Error(err))
 		select {
 		case <-ctx.Done():

@@ -12,6 +12,8 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/receiver"
 	"go.uber.org/zap"
+
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 )
 
 const (
@@ -28,13 +30,13 @@ const (
 // logsReceiver owns the goroutines: one that discovers files, one for inotify,
 // one for the tick, one that saves offsets, and the lanes.
 type logsReceiver struct {
-	cfg   *Config
-	log   *zap.Logger
-	set   receiver.Settings
-	next  consumer.Logs
-	tel   *telemetry
-	quiet *throttle
-	store store
+	cfg        *Config
+	log        *zap.Logger
+	set        receiver.Settings
+	next       consumer.Logs
+	tel        *telemetry
+	complaints *complaint.Log
+	store      store
 
 	sched     *scheduler
 	buffers   buffers
@@ -54,13 +56,13 @@ func newLogsReceiver(set receiver.Settings, cfg *Config, next consumer.Logs) (*l
 		return nil, err
 	}
 	return &logsReceiver{
-		cfg:   cfg,
-		log:   set.Logger,
-		set:   set,
-		next:  next,
-		tel:   tel,
-		quiet: &throttle{},
-		store: store{directory: cfg.Directory},
+		cfg:        cfg,
+		log:        set.Logger,
+		set:        set,
+		next:       next,
+		tel:        tel,
+		complaints: complaint.New(set.Logger, time.Minute),
+		store:      store{directory: cfg.Directory},
 	}, nil
 }
 
@@ -80,7 +82,7 @@ func (r *logsReceiver) Start(_ context.Context, host component.Host) error {
 	r.sched = newScheduler()
 	r.buffers = newBuffers(r.cfg)
 	r.discovery = discovery{
-		cfg: r.cfg, log: r.log, quiet: r.quiet, tel: r.tel, sched: r.sched,
+		cfg: r.cfg, complaints: r.complaints, tel: r.tel, sched: r.sched,
 		watch: r.newWatcher(), admit: admit,
 	}
 	r.loadOffsets()
@@ -189,11 +191,12 @@ func (r *logsReceiver) save() {
 	if err := r.store.write(encodeOffsets(nil, r.discovery.entries())); err != nil {
 		r.changed.Store(true)
 		r.tel.offsetWrites.add("error")
-		r.quiet.warn(r.log, "offsets",
+		r.complaints.Warn("offsets",
 			"Offsets cannot be written; reading goes on, but a restart would send lines since the last write again.", zap.Error(err))
 		return
 	}
 	r.tel.offsetWrites.add("ok")
+	r.complaints.Over("offsets", "Offsets can be written again.")
 }
 
 // entries collects the offsets of all tails, and those of an earlier run

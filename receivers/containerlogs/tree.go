@@ -84,7 +84,7 @@ func (d *discovery) watchOnce(x *dir) {
 // unwatched reports that inotify refused; scans find everything too, later.
 func (d *discovery) unwatched(err error) {
 	d.tel.readErrors.add("inotify")
-	d.quiet.warn(d.log, "inotify",
+	d.complaints.Warn("inotify",
 		"Changes are only found by the periodic scan, so lines arrive later. Raise fs.inotify.max_user_watches.", zap.Error(err))
 }
 
