@@ -313,6 +313,6 @@ func BenchmarkConvert(b *testing.B) {
 		(&converter{page: p}).convert(a)
 		p.sweep()
 		b.ReportMetric(float64(len(p.current)), "series")
-		p.commit(true)
+		p.commit(true, false)
 	}
 }

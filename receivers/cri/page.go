@@ -33,6 +33,8 @@ type series struct {
 	kind   kind
 	labels []label
 	at     int64 // of its last sample, as in sample
+	sent   int64 // of its last sample or marker as it was written, likewise
+	ended  bool  // a marker was written behind its last sample
 }
 
 // page gathers the samples of scrapes, and marks the end of series that one had
@@ -45,6 +47,7 @@ type page struct {
 	families map[string]pmetric.Metric
 	current  map[string]*series
 	previous map[string]*series // sent before and not marked as ended
+	ended    map[string]*series // with times of their own, marked as ended by the last page or since
 	owners   map[owner]source
 	key      []byte // of the series that is looked up
 
@@ -59,7 +62,7 @@ type owner struct{ name, id string }
 type source int
 
 func newPage(maxSeries int) *page {
-	return &page{maxSeries: maxSeries, previous: map[string]*series{}}
+	return &page{maxSeries: maxSeries, previous: map[string]*series{}, ended: map[string]*series{}}
 }
 
 // begin starts a scrape that writes to out.
@@ -91,17 +94,53 @@ func (p *page) add(s sample) {
 		p.overLimit++
 		return
 	}
-	entry, known := p.previous[string(p.key)]
-	if !known {
+	entry := p.known()
+	if entry == nil {
 		entry = &series{key: string(p.key), name: s.name, kind: s.kind, labels: slices.Clone(s.labels)}
 	}
-	entry.at = s.at
+	entry.place(s.at)
 	p.current[entry.key] = entry
 	point := p.point(s.name, s.help, s.kind, s.labels)
 	point.SetDoubleValue(s.value)
 	if s.at > 0 {
-		point.SetTimestamp(pcommon.Timestamp(s.at))
+		point.SetTimestamp(pcommon.Timestamp(entry.sent))
 	}
+}
+
+// known is the series of the key, if it was there before.
+func (p *page) known() *series {
+	if s := p.previous[string(p.key)]; s != nil {
+		return s
+	}
+	return p.ended[string(p.key)]
+}
+
+// place sets the times of a sample that the runtime gives at a time. It gives a
+// sample again until it has a new one. Behind a marker, with which a failed scrape
+// ended the series a millisecond after that very sample, a store refuses it and the
+// series would be away until there is a new one: it goes on right behind the
+// marker, and under that time for as long as the runtime repeats it.
+func (s *series) place(at int64) {
+	sent := at
+	if at > 0 && s.at > 0 && at >= s.at && at <= s.sent {
+		if sent = s.sent; s.ended || at > s.at {
+			sent += millisecond
+		}
+	}
+	s.at, s.sent = at, sent
+}
+
+// millisecond is the smallest distance of samples at a store, in nanoseconds.
+const millisecond = int64(time.Millisecond)
+
+// end gives the time of the marker of a series with times of its own. That is
+// right behind its last sample: after a failed scrape the runtime may give one that
+// is older than now, which a later marker would shut out.
+func (s *series) end() int64 {
+	if !s.ended { // else it was not taken, as far as is known
+		s.sent, s.ended = s.sent+millisecond, true
+	}
+	return s.sent
 }
 
 // addOwned is add for a family of one container or pod, which only the source
@@ -177,9 +216,7 @@ func (p *page) sweep() {
 		point := p.point(s.name, "", s.kind, s.labels)
 		point.SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
 		if s.at > 0 {
-			// Right behind the last sample: after a failed scrape the runtime may
-			// give one that is older than now, which a later marker would shut out.
-			point.SetTimestamp(pcommon.Timestamp(s.at) + pcommon.Timestamp(time.Millisecond))
+			point.SetTimestamp(pcommon.Timestamp(s.end()))
 		}
 		p.stale++
 	}
@@ -188,9 +225,27 @@ func (p *page) sweep() {
 // commit ends a scrape. If its samples were not taken, ends are marked again, and
 // what was new is not known to anybody: so a pipeline that takes nothing for
 // hours costs no memory, however many containers come and go.
-func (p *page) commit(taken bool) {
+//
+// Series that ended stay known for one page more, should that have their samples
+// again, and for as long as there is none.
+func (p *page) commit(taken, failed bool) {
 	if taken {
-		p.previous = p.current
+		p.remember(failed)
 	}
 	p.out, p.families, p.current, p.owners = pmetric.MetricSlice{}, nil, nil, nil
+}
+
+func (p *page) remember(failed bool) {
+	if !failed {
+		clear(p.ended)
+	}
+	for key, s := range p.previous {
+		if s.ended && p.current[key] == nil {
+			p.ended[key] = s
+		}
+	}
+	for _, s := range p.current {
+		s.ended = false
+	}
+	p.previous = p.current
 }

@@ -89,7 +89,7 @@ func (s *scraper) scrape(ctx context.Context) {
 	series, stale, overLimit := len(s.page.current), s.page.stale, s.page.overLimit
 	s.report(started, took, series, err == nil)
 	s.settle(overLimit, reasonSeriesLimit)
-	s.page.commit(s.send(ctx, md))
+	s.page.commit(s.send(ctx, md), err != nil)
 	s.telemetry.record(outcomeOf(err), took, series, stale)
 	s.tell(err, overLimit)
 }
