@@ -20,11 +20,12 @@ import (
 	"github.com/crowsnest-o11y/crowsnest/pipeline/rulecheck"
 )
 
-// item is a query of a panel or of a rule, and what became of it.
+// item is a query of a panel, an annotation or a rule, and what became of it.
 type item struct {
-	file  string // dashboard or rule file
-	name  string
-	panel bool
+	file       string // dashboard or rule file
+	name       string
+	panel      bool // or an annotation
+	annotation bool
 
 	expr   string // variables filled in
 	source dashboards.Source
@@ -103,8 +104,8 @@ var lackOfMoment = map[string]string{
 // made for what the cluster lacks.
 func (in *installation) checkCoverage(t *testing.T) {
 	in.rollOut(t)
-	panels := panelItems(t)
-	eventually(t, "data of every panel that this cluster has something for", func(ctx context.Context) error {
+	panels := append(panelItems(t), annotationItems(t)...)
+	eventually(t, "data of every panel and annotation that this cluster has something for", func(ctx context.Context) error {
 		return errors.Join(in.queryPanels(ctx, panels), lacking(panels))
 	})
 	var checked []*item
@@ -177,6 +178,38 @@ func panelItems(t *testing.T) []*item {
 				}
 				all = append(all, i)
 			}
+		}
+	}
+	return all
+}
+
+// annotationItems are the queries of what marks moments over panels. All of them
+// must find something here.
+func annotationItems(t *testing.T) []*item {
+	t.Helper()
+	var all []*item
+	for _, d := range dashboards.All() {
+		text, err := d.JSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var file struct {
+			Annotations struct {
+				List []struct {
+					Name, Expr string
+					Datasource struct{ Type dashboards.Source }
+				}
+			}
+		}
+		if err := json.Unmarshal(text, &file); err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range file.Annotations.List {
+			if a.Datasource.Type != dashboards.Prometheus && a.Datasource.Type != dashboards.Loki {
+				continue // those that people set by hand
+			}
+			all = append(all, &item{file: d.UID, name: "annotation " + a.Name, panel: true, annotation: true,
+				source: a.Datasource.Type, expr: dashboards.Query{Expr: a.Expr}.Resolve(nil)})
 		}
 	}
 	return all

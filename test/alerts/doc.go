@@ -6,6 +6,9 @@
 // What it proves, in this order, on one installation:
 //
 //   - TestHealthy: while nothing is wrong, no alert fires, and none is about to.
+//     Alerts on nodes tell of the machine that carries the cluster, too: its clock,
+//     its disk, its load. They are right if the kernel itself says the same at
+//     that time (machine_test.go), and else a failure like all others.
 //
 //   - TestLinks: an exemplar, a span and a line lead to their trace or lines, by
 //     the queries that the data sources of dashboards/provisioning make; all of a
@@ -24,13 +27,17 @@
 //     go test -tags e2e -count 1 ./test/alerts -run TestCoverage -update
 //
 // Each can be run alone. -keep leaves the cluster for looking around; its
-// kubeconfig is .cluster/8/kubeconfig, and -attach goes on with it. -healthy 1h
-// makes TestHealthy longer. Images come from bin/images, or from the folder that
+// kubeconfig is .cluster/8/kubeconfig, and -attach goes on with it. Images come from bin/images, or from the folder that
 // CROWSNEST_IMAGES names; CLUSTER_NUMBER chooses another number than 8.
+//
+// TestHealthy watches for HEALTHY_MINUTES, 9 unless told otherwise. An alert fails it
+// that has pended for 3 minutes, however long it would pend; so 9 minutes are enough
+// for conditions over ranges of 5 minutes, as most have, filled with data of a
+// cluster at rest, and one to spare. Whoever has an hour gives it 60.
 //
 // The alerts that TestFaults waits for have a short "for" by the chart's values;
 // all others are as they are shipped.
 //
-// Alerts on nodes tell of the machine that carries the cluster, too: its clock,
-// its disk, its load. Where the kernel says the same, they are right.
+// A test that fails leaves what the cluster says of itself where it says at its
+// end: alerts, pods, events, logs. It is kept with go test's -artifacts.
 package alerts

@@ -201,10 +201,10 @@ func (in *installation) checkOthers(t *testing.T) {
 	}
 	affected := in.affected()
 	for _, a := range all {
-		if a.State != "firing" || !a.urgent() || slices.Contains(ofAll, a.Labels["alertname"]) {
+		if a.State != "firing" || !a.tells() || slices.Contains(ofAll, a.Labels["alertname"]) {
 			continue
 		}
-		if _, right := truthOfMachine(a); right {
+		if _, right := kernel.confirms(a, in.start); right {
 			continue
 		}
 		if !slices.ContainsFunc(slices.Collect(maps.Values(a.Labels)), affected.MatchString) {

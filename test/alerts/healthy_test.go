@@ -4,11 +4,9 @@ package alerts
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -43,78 +41,60 @@ func (a alert) String() string {
 	return a.Labels["alertname"] + "{" + strings.Join(labels, " ") + "}"
 }
 
-// urgent tells of what is for people: the others are beside them.
-func (a alert) urgent() bool {
-	return a.Labels["severity"] == "warning" || a.Labels["severity"] == "critical"
-}
+// tells is whether the alert tells of something that is wrong: Watchdog and the
+// like fire always, or for other alerts' sake.
+func (a alert) tells() bool { return a.Labels["severity"] != "none" }
 
 // settling is how long an alert may pend: pods that start are not ready yet, and
 // rates of the first minute are high.
 const settling = 3 * time.Minute
 
 // checkHealthy watches all alerts for some time. None may fire, and none may have
-// pended for so long that it would fire on a cluster that lives longer.
+// pended for so long that it would fire on a cluster that lives longer, unless it
+// is about the machine and the machine's kernel says the same at that time.
 func (in *installation) checkHealthy(t *testing.T, span time.Duration) {
 	begin := time.Now()
-	complained := map[string]bool{}
-	complain := func(a alert, what string) {
-		if name := a.String() + what; !complained[name] {
-			complained[name] = true
-			reason, right := truthOfMachine(a)
-			if !right {
-				t.Errorf("%s %s after %s, value %s: %s", a, what, time.Since(begin).Round(time.Second), a.Value, a.Annotations["description"])
-				return
-			}
-			t.Logf("%s %s, rightly: %s", a, what, reason)
+	told := map[string]bool{}
+	tell := func(a alert, is string, log func(string, ...any), why string) {
+		if what := a.String() + " " + is; !told[what] {
+			told[what] = true
+			log("after %s: %s, value %s: %s; %s", time.Since(begin).Round(time.Second), what, a.Value, a.Annotations["description"], why)
 		}
 	}
-	seen, watchdog := 0, false
+	seen, watchdog := 0, time.Time{}
 	for time.Since(begin) < span {
 		time.Sleep(5 * time.Second)
-		all, err := in.alerts(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		var all []alert
+		eventually(t, "answer on alerts", func(ctx context.Context) (err error) {
+			all, err = in.alerts(ctx)
+			return err
+		})
 		seen++
 		for _, a := range all {
-			watchdog = watchdog || a.Labels["alertname"] == "Watchdog" && a.State == "firing"
+			if a.Labels["alertname"] == "Watchdog" && a.State == "firing" {
+				watchdog = time.Now()
+			}
+			pended := time.Since(a.ActiveAt)
+			why, right := kernel.confirms(a, in.start)
 			switch {
-			case !a.urgent():
-			case a.State == "firing":
-				complain(a, "fires")
-			case time.Since(a.ActiveAt) > settling:
-				complain(a, "is about to fire")
+			case !a.tells():
+			case a.State == "pending" && pended < settling:
+				tell(a, "pends", t.Logf, "it may for "+settling.String())
+			case right:
+				tell(a, a.State+", rightly", t.Logf, why)
+			case a.State == "pending":
+				tell(a, "is about to fire", t.Errorf, why)
+			default:
+				tell(a, "fires", t.Errorf, why)
 			}
 		}
 	}
-	if !watchdog {
-		t.Error("Watchdog does not fire: no rule is evaluated")
+	// A rule's interval is a minute at most, and an answer may take as long.
+	if silent := time.Since(watchdog); silent > 2*time.Minute {
+		t.Errorf("Watchdog fired last %s ago: no rule is evaluated", silent)
 	}
-	t.Logf("looked %d times within %s", seen, span)
-}
-
-// truthOfMachine tells whether an alert on a node says what is true of the machine
-// below all nodes, by asking its kernel.
-func truthOfMachine(a alert) (reason string, right bool) {
-	if a.Labels["job"] != "node-exporter" {
-		return "", false
+	if longest := kernel.gap(begin); longest > lag/2 {
+		t.Errorf("the machine was not looked at for %s: nothing can be said of alerts on it", longest)
 	}
-	switch name := a.Labels["alertname"]; name {
-	case "NodeClockNotSynchronising":
-		const unsynchronised = 0x40 // STA_UNSYNC
-		var clock syscall.Timex
-		_, err := syscall.Adjtimex(&clock)
-		return "nothing synchronises the clock of this machine", err == nil && clock.Status&unsynchronised != 0
-	case "NodeFilesystemSpaceFillingUp", "NodeFilesystemAlmostOutOfSpace":
-		var disk syscall.Statfs_t
-		if err := syscall.Statfs("/", &disk); err != nil {
-			return err.Error(), false
-		}
-		free := float64(disk.Bavail) / float64(disk.Blocks)
-		return fmt.Sprintf("%.1f%% of this machine's disk are free", 100*free), free < 0.15
-	case "NodeOOMKills", "NodeSystemSaturation", "NodeMemoryMajorPagesFaults", "NodeMemoryHighUtilization", "NodeDiskIOSaturation":
-		// Whatever else runs on the machine does this to all nodes alike.
-		return "of this machine, whoever's work it is", true
-	}
-	return "", false
+	t.Logf("looked %d times within %s", seen, time.Since(begin).Round(time.Second))
 }

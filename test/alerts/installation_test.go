@@ -31,8 +31,8 @@ const (
 	shop        = "shop"    // namespace of the workload
 	clusterName = "e2e"
 
-	// patience is for what never comes.
-	patience = 8 * time.Minute
+	// patience is for what never comes, on a machine that has much else to do.
+	patience = 12 * time.Minute
 )
 
 // installation is the release in its cluster, and the stores that it fills.
@@ -69,6 +69,7 @@ func installed(t *testing.T) *installation {
 		if !running.ready {
 			t.Fatal("the installation failed before")
 		}
+		t.Cleanup(func() { running.explain(t) })
 		return running
 	}
 	if *attach {
@@ -80,6 +81,7 @@ func installed(t *testing.T) *installation {
 	}
 	in := &installation{cluster: c}
 	running = in
+	t.Cleanup(func() { in.explain(t) })
 	in.connect(t)
 	in.clean(t)
 	if err := c.ImportImages(t.Context(), archives(t)...); err != nil {
@@ -100,6 +102,7 @@ func attached(t *testing.T) *installation {
 	}
 	in := &installation{cluster: c, ready: true}
 	running = in
+	t.Cleanup(func() { in.explain(t) })
 	in.connect(t)
 	in.nodes = [2]string(strings.Fields(in.kubectl(t, "get", "nodes", "--sort-by=.metadata.name", "--output=jsonpath={.items[*].metadata.name}")))
 	made := in.kubectl(t, "--namespace", namespace, "get", "deployment", release+"-aggregator", "--output=jsonpath={.metadata.creationTimestamp}")

@@ -185,7 +185,7 @@ func newTable(t *testing.T, all []*item) string {
 
 Made by ` + "`go test -tags e2e ./test/alerts -run TestCoverage -update`" + `, which installs the
 chart with its quickstart on a Kubernetes of two nodes, runs the pods of
-test/workload, sound and unsound, and asks the stores. A panel's query counts if it
+test/workload, sound and unsound, and asks the stores. A query of a panel or annotation counts if it
 returned data as it is; a rule if it could return data, its condition aside
 (` + "`crowsnest-aggregator check-rules`" + `). What the cluster has nothing for is listed
 with the reason, and was run on a real Prometheus or Loki with series made for it.
@@ -193,7 +193,8 @@ with the reason, and was run on a real Prometheus or Loki with series made for i
 | | all | return data | not applicable here | of those applicable | return data from made series |
 |---|---|---|---|---|---|
 `)
-	fmt.Fprintf(&b, "| Queries of panels | %s |\n", shareOf(all, func(i *item) bool { return i.panel }))
+	fmt.Fprintf(&b, "| Queries of panels | %s |\n", shareOf(all, func(i *item) bool { return i.panel && !i.annotation }))
+	fmt.Fprintf(&b, "| Queries of annotations | %s |\n", shareOf(all, func(i *item) bool { return i.annotation }))
 	fmt.Fprintf(&b, "| Recording rules | %s |\n", shareOf(all, func(i *item) bool { return !i.panel && !i.alert }))
 	fmt.Fprintf(&b, "| Alerting rules | %s |\n\n", shareOf(all, func(i *item) bool { return i.alert }))
 	tested, linked := 0, 0
@@ -209,7 +210,7 @@ with the reason, and was run on a real Prometheus or Loki with series made for i
 		len(rows), percent(tested, len(rows)), percent(linked, len(rows)))
 	b.WriteString("\n## Dashboards\n\n| Dashboard | panels | queries | return data |\n|---|---|---|---|\n")
 	for _, d := range dashboards.All() {
-		s := shareOf(all, func(i *item) bool { return i.panel && i.file == d.UID })
+		s := shareOf(all, func(i *item) bool { return i.panel && !i.annotation && i.file == d.UID })
 		fmt.Fprintf(&b, "| %s | %d | %d | %d |\n", d.Title, len(d.Panels()), s.all, s.data)
 	}
 	b.WriteString("\n## Alerts\n\n| Alert | rules | can return data here | fires in its test | runbook |\n|---|---|---|---|---|\n")
