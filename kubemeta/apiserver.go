@@ -3,38 +3,28 @@ package kubemeta
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/url"
-	"strconv"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 )
 
 // APIServer fills a cache from the API server: one list of a node's pods, then
-// a watch.
-//
-// It takes credentials, trust and transport from client-go, but not its
-// reflector: that one decodes whole v1.Pods before they can be trimmed, hides
-// the errors of a watch from its owner, and brings k8s.io/api into the binary.
-// What is kept of its protocol: a list no older than the last version seen,
-// bookmarks, watches that the server ends after some minutes, a list after 410
-// Gone, and one from etcd only if the server's cache cannot answer.
+// a watch. It is its reader's handler. Pods are asked for in JSON and decoded
+// into what identity needs, which keeps k8s.io/api out of the binary.
 type APIServer struct {
 	cache  *Cache
-	client *http.Client
-	pods   string // URL of the pod resource
-	node   string
+	reader kubeapi.Reader
 	health *health
 
-	version string // resourceVersion up to which the cache is; "" at first
-	fresh   bool   // the next list must come from etcd
+	listing   bool
+	listed    []*Pod
+	malformed int // items of the list
 }
 
 // APIServerSettings is what an APIServer needs.
@@ -74,10 +64,14 @@ func NewAPIServer(cache *Cache, s APIServerSettings) (*APIServer, error) {
 		return nil, fmt.Errorf("read API server address %q: %w", s.Config.Host, err)
 	}
 	return &APIServer{
-		cache:  cache,
-		client: client,
-		pods:   base.JoinPath("api/v1/pods").String(),
-		node:   s.Node,
+		cache: cache,
+		reader: kubeapi.Reader{
+			Client:   client,
+			URL:      base.JoinPath("api/v1/pods").String(),
+			Resource: "pods",
+			Selector: "spec.nodeName=" + s.Node,
+			Encoding: kubeapi.AsJSON,
+		},
 		health: newHealth(cache, s.Logger.With(zap.String("source", "apiserver"), zap.String("url", base.String())), apiRemedy),
 	}, nil
 }
@@ -88,155 +82,88 @@ func (a *APIServer) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { a.cache.sweepUntil(ctx) })
-	defer a.client.CloseIdleConnections()
-	retry := backoff{min: time.Second, max: 30 * time.Second}
-	for {
-		began := time.Now()
-		err := a.listAndWatch(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		a.health.bad(err)
-		if time.Since(began) > time.Minute {
-			retry.failures = 0
-		}
-		if !pause(ctx, retry.next()) {
-			return
-		}
-	}
+	defer a.reader.Client.CloseIdleConnections()
+	a.reader.Handler = a
+	a.reader.Run(ctx)
 }
 
-// listAndWatch returns the error that ended it, never nil.
-func (a *APIServer) listAndWatch(ctx context.Context) error {
-	if err := a.list(ctx); err != nil {
-		// Only now, not after a watch: etcd reads all pods of the cluster for a
-		// list by node, and after a failure all nodes list.
-		a.fresh = isStale(err)
-		return err
-	}
-	for {
-		if err := a.watch(ctx); err != nil {
-			return err
-		}
-	}
+// Begin begins a list.
+func (a *APIServer) Begin() { a.listing, a.listed, a.malformed = true, nil, 0 }
+
+// End makes the cache like the list.
+func (a *APIServer) End(string) {
+	a.cache.Replace(a.listed)
+	a.listing, a.listed = false, nil
 }
 
-func (a *APIServer) list(ctx context.Context) error {
-	// Version "0" is whatever the server has cached; a later list must not go
-	// back behind what the watch told, and "" asks etcd.
-	version := a.version
-	if version == "" {
-		version = "0"
+// Put takes a pod as it is now. Of one that was not understood whole the rest
+// counts.
+func (a *APIServer) Put(data []byte) (version string) {
+	var o podObject
+	err := json.Unmarshal(data, &o)
+	switch {
+	case a.listing && err != nil:
+		a.malformed++
+	case err != nil:
+		a.health.bad(fmt.Errorf("decode watched pod: %w: %w", kubeapi.ErrMalformed, err))
+		return ""
 	}
-	if a.fresh {
-		version = ""
-	}
-	list, err := getList(ctx, a.client, a.query(url.Values{"resourceVersion": {version}}))
-	if err != nil {
-		return fmt.Errorf("list pods: %w", err)
-	}
-	a.cache.Replace(list.Pods)
-	a.version, a.fresh = list.ResourceVersion, false
-	if err := list.checkItems(); err != nil {
-		a.health.bad(err) // and watch on: the others are fine
-		return nil
-	}
-	a.health.good()
-	return nil
-}
-
-// isStale tells that the server cannot serve from our version on: 410 for one
-// it has forgotten, 504 for one it has not reached (etcd was restored).
-func isStale(err error) bool {
-	var status *statusError
-	return errors.As(err, &status) && (status.code == http.StatusGone || status.code == http.StatusGatewayTimeout)
-}
-
-// errShortWatch keeps a server or proxy that ends every watch at once from
-// being asked in a tight loop.
-var errShortWatch = errors.New("the server ended the watch within a second")
-
-// watch applies events until the server ends the watch in good order.
-func (a *APIServer) watch(ctx context.Context) error {
-	lasts := spread(10 * time.Minute)
-	began := time.Now()
-	// A server that falls silent without closing must not hold us for ever.
-	ctx, cancel := context.WithTimeout(ctx, lasts+answerTimeout)
-	defer cancel()
-	stuck := time.AfterFunc(answerTimeout, cancel)
-	resp, err := get(ctx, a.client, a.query(url.Values{
-		"watch":               {"1"},
-		"allowWatchBookmarks": {"true"},
-		"resourceVersion":     {a.version},
-		"timeoutSeconds":      {strconv.Itoa(int(lasts.Seconds()))},
-	}))
-	if !stuck.Stop() && err != nil {
-		err = fmt.Errorf("no answer within %v: %w", answerTimeout, context.DeadlineExceeded)
-	}
-	if err != nil {
-		return fmt.Errorf("watch pods: %w", err)
-	}
-	defer resp.Body.Close()
-	if err := a.follow(resp.Body); err != nil {
-		return fmt.Errorf("watch pods: %w", err)
-	}
-	if time.Since(began) < time.Second {
-		return fmt.Errorf("watch pods: %w", errShortWatch)
-	}
-	return nil
-}
-
-// follow applies the events of a watch until its end.
-func (a *APIServer) follow(body io.Reader) error {
-	bounded := &boundedReader{r: body}
-	dec := json.NewDecoder(bounded)
-	for {
-		bounded.left = maxEventBytes
-		event, err := decodeEvent(dec)
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := a.apply(&event); err != nil {
-			return err
-		}
-	}
-}
-
-func (a *APIServer) apply(event *watchEvent) error {
-	o := &event.object
-	switch event.kind {
-	case "ADDED", "MODIFIED":
+	switch {
+	case !a.listing:
 		a.cache.Put(o.pod())
-	case "DELETED":
-		// The last version may name containers that no earlier event did.
-		a.cache.Put(o.pod())
-		a.cache.Delete(o.Metadata.UID)
-	case "BOOKMARK":
-	case "ERROR":
-		return event.status
-	default:
-		return nil // a kind that a later server invents
+		a.cache.heard()
+	case o.Metadata.UID != "":
+		a.listed = append(a.listed, o.pod())
 	}
-	a.version = o.Metadata.ResourceVersion
+	return o.Metadata.ResourceVersion
+}
+
+// Delete takes one that is gone: its last version may name containers that no
+// earlier event did.
+func (a *APIServer) Delete(data []byte) (version string) {
+	var o podObject
+	if err := json.Unmarshal(data, &o); err != nil {
+		a.health.bad(fmt.Errorf("decode deleted pod: %w: %w", kubeapi.ErrMalformed, err))
+		return ""
+	}
+	a.cache.Put(o.pod())
+	a.cache.Delete(o.Metadata.UID)
 	a.cache.heard()
-	return nil
+	return o.Metadata.ResourceVersion
 }
 
-func (a *APIServer) query(values url.Values) string {
-	values.Set("fieldSelector", "spec.nodeName="+a.node)
-	return a.pods + "?" + values.Encode()
+// Bookmark tells that the server is there.
+func (a *APIServer) Bookmark(string) { a.cache.heard() }
+
+// Listed ends a time of failures, if all pods were understood. Errors come to
+// Failed.
+func (a *APIServer) Listed(err error) {
+	a.listing = false
+	switch {
+	case err != nil:
+	case a.malformed > 0:
+		a.health.bad(malformedItems(a.malformed)) // and watch on: the others are fine
+	default:
+		a.health.good()
+	}
+}
+
+// Watched has nothing to tell: errors come to Failed.
+func (a *APIServer) Watched(error) {}
+
+// Failed counts and logs an error.
+func (a *APIServer) Failed(err error, usual time.Duration) time.Duration {
+	a.health.bad(err)
+	return usual
 }
 
 func apiRemedy(reason Reason) string {
 	switch reason {
-	case Unauthorized:
+	case kubeapi.Unauthorized:
 		return "the API server does not accept the service account's token: check that it is mounted and not expired"
-	case Forbidden:
+	case kubeapi.Forbidden:
 		return "grant the agent's service account get, list and watch on pods"
-	case Timeout, Unreachable:
+	case kubeapi.Timeout, kubeapi.Unreachable:
 		return "check that the API server runs and that network policies let the agent reach it, or set source: kubelet"
 	}
 	return "check that the address is a Kubernetes API server's"

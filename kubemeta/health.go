@@ -1,85 +1,16 @@
 package kubemeta
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"io/fs"
-	"net"
-	"net/http"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 )
 
 // Reason classes an error of a source; its value is that of a label.
-type Reason string
-
-// Why a source could not read.
-const (
-	Unauthorized Reason = "unauthorized" // 401, or no token: who we are was not accepted
-	Forbidden    Reason = "forbidden"    // 403: we may not
-	Timeout      Reason = "timeout"      // no answer in time
-	Unreachable  Reason = "unreachable"  // no connection, or it was cut
-	Expired      Reason = "expired"      // 410: the watch was too far behind; listed again
-	TooLarge     Reason = "too_large"    // the answer is beyond the bound
-	Malformed    Reason = "malformed"    // the answer cannot be understood
-	Refused      Reason = "refused"      // any other status than success
-)
-
-// Reasons lists every reason, so that each has a series from the beginning.
-func Reasons() []Reason {
-	return []Reason{Unauthorized, Forbidden, Timeout, Unreachable, Expired, TooLarge, Malformed, Refused}
-}
-
-var (
-	errTooLarge  = errors.New("answer is larger than the bound")
-	errMalformed = errors.New("answer is not a pod list")
-)
-
-// statusError is an answer other than 200 OK.
-type statusError struct {
-	code int
-	body string // its beginning
-}
-
-func (e *statusError) Error() string {
-	return fmt.Sprintf("answered %d %s: %q", e.code, http.StatusText(e.code), e.body)
-}
-
-// reasonOf classes an error of a source.
-func reasonOf(err error) Reason {
-	var status *statusError
-	var network net.Error
-	var file *fs.PathError
-	switch {
-	case errors.As(err, &status):
-		return status.reason()
-	case errors.As(err, &file): // the token's: without one nobody is asked
-		return Unauthorized
-	case errors.Is(err, errTooLarge):
-		return TooLarge
-	case errors.Is(err, errMalformed):
-		return Malformed
-	case errors.Is(err, context.DeadlineExceeded),
-		errors.As(err, &network) && network.Timeout():
-		return Timeout
-	}
-	return Unreachable
-}
-
-func (e *statusError) reason() Reason {
-	switch e.code {
-	case http.StatusUnauthorized:
-		return Unauthorized
-	case http.StatusForbidden:
-		return Forbidden
-	case http.StatusGone:
-		return Expired
-	}
-	return Refused
-}
+type Reason = kubeapi.Reason
 
 // logInterval is how often an error of one reason is logged while it lasts.
 const logInterval = 5 * time.Minute
@@ -103,11 +34,11 @@ func newHealth(cache *Cache, logger *zap.Logger, remedy func(Reason) string) *he
 
 // bad reports an error of the source.
 func (h *health) bad(err error) {
-	reason := reasonOf(err)
+	reason := kubeapi.ReasonOf(err)
 	h.cache.countError(reason)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if reason == Expired { // ordinary after a long pause; the list follows at once
+	if reason == kubeapi.Expired { // ordinary after a long pause; the list follows at once
 		return
 	}
 	if last, ok := h.logged[reason]; ok && time.Since(last) < logInterval {

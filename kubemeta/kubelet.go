@@ -2,11 +2,14 @@ package kubemeta
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 )
 
 // pollInterval is how old the kubelet source's pods are at most. A list of 110
@@ -14,6 +17,13 @@ import (
 // quarter of a percent of a core. The kubelet lists its pods in random order:
 // comparing one answer with the last would save nothing.
 const pollInterval = 5 * time.Second
+
+const (
+	// maxListBytes bounds a pod list: 500 pods of 64 KiB, while real ones have about 6.
+	maxListBytes = 32 << 20
+	// answerTimeout bounds the time for it.
+	answerTimeout = 30 * time.Second
+)
 
 // Kubelet fills a cache from a kubelet's /pods.
 type Kubelet struct {
@@ -48,41 +58,62 @@ func (k *Kubelet) Run(ctx context.Context) {
 	defer wg.Wait()
 	wg.Go(func() { k.cache.sweepUntil(ctx) })
 	defer k.client.CloseIdleConnections()
-	retry := backoff{min: pollInterval, max: time.Minute}
+	retry := kubeapi.Backoff{Min: pollInterval, Max: time.Minute}
 	for {
-		wait := spread(pollInterval)
+		wait := kubeapi.Spread(pollInterval)
 		if err := k.poll(ctx); err == nil {
-			retry.failures = 0
+			retry.Reset()
 		} else if ctx.Err() == nil {
 			k.health.bad(err)
-			wait = retry.next()
+			wait = retry.Next()
 		}
-		if !pause(ctx, wait) {
+		if !kubeapi.Pause(ctx, wait) {
 			return
 		}
 	}
 }
 
 func (k *Kubelet) poll(ctx context.Context) error {
-	list, err := getList(ctx, k.client, k.url)
+	list, err := k.list(ctx)
 	if err != nil {
 		return err
 	}
 	k.cache.Replace(list.Pods)
-	if err := list.checkItems(); err != nil {
-		return err
+	if list.Malformed > 0 {
+		return malformedItems(list.Malformed)
 	}
 	k.health.good()
 	return nil
 }
 
+// list asks for the pods and reads them within answerTimeout.
+func (k *Kubelet) list(ctx context.Context) (PodList, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	resp, err := kubeapi.Get(ctx, k.client, k.url, "application/json")
+	if err != nil {
+		return PodList{}, err
+	}
+	defer resp.Body.Close()
+	list, err := DecodePodList(&kubeapi.BoundedReader{R: resp.Body, Left: maxListBytes})
+	if err != nil {
+		return PodList{}, fmt.Errorf("get %s: %w", k.url, err)
+	}
+	return list, nil
+}
+
+// malformedItems tells of items that were not understood whole.
+func malformedItems(n int) error {
+	return fmt.Errorf("decode pod list: %d of its items: %w", n, kubeapi.ErrMalformed)
+}
+
 func kubeletRemedy(reason Reason) string {
 	switch reason {
-	case Unauthorized:
+	case kubeapi.Unauthorized:
 		return "the kubelet does not accept the token: check kubelet.token_file, and that the kubelet runs with authentication.webhook.enabled"
-	case Forbidden:
+	case kubeapi.Forbidden:
 		return "grant the agent's service account get on nodes/pods (kubelets before 1.33: nodes/proxy)"
-	case Timeout, Unreachable:
+	case kubeapi.Timeout, kubeapi.Unreachable:
 		return "check kubelet.endpoint, its certificate against kubelet.tls, and that the node's firewall lets the agent reach the kubelet's port"
 	}
 	return "check that kubelet.endpoint is a kubelet's https address"

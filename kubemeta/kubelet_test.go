@@ -13,6 +13,8 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 )
 
 // kubelet answers /pods as a test says.
@@ -105,12 +107,12 @@ func TestKubeletFaults(t *testing.T) {
 		reason Reason
 		remedy string
 	}{
-		"401":     {answer(401, "Unauthorized"), Unauthorized, "kubelet.token_file"},
-		"403":     {answer(403, "Forbidden"), Forbidden, "nodes/pods"},
-		"503":     {answer(503, "starting"), Refused, ""},
-		"hang":    {hang, Timeout, "kubelet.endpoint"},
-		"half":    {cut(`{"items":[{"metadata":{"uid":"a"}},`), Unreachable, ""},
-		"garbage": {answer(200, "<html>"), Malformed, "https"},
+		"401":     {answer(401, "Unauthorized"), kubeapi.Unauthorized, "kubelet.token_file"},
+		"403":     {answer(403, "Forbidden"), kubeapi.Forbidden, "nodes/pods"},
+		"503":     {answer(503, "starting"), kubeapi.Refused, ""},
+		"hang":    {hang, kubeapi.Timeout, "kubelet.endpoint"},
+		"half":    {cut(`{"items":[{"metadata":{"uid":"a"}},`), kubeapi.Unreachable, ""},
+		"garbage": {answer(200, "<html>"), kubeapi.Malformed, "https"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			polling(t, realPods(t), true, func(t *testing.T, p *polled) {
@@ -163,7 +165,7 @@ func TestKubeletListBeyondTheBound(t *testing.T) {
 	}
 	polling(t, endless, true, func(t *testing.T, p *polled) {
 		settle(time.Second)
-		if p.cache.Synced() || p.cache.Stats().Errors[TooLarge] != 1 {
+		if p.cache.Synced() || p.cache.Stats().Errors[kubeapi.TooLarge] != 1 {
 			t.Errorf("%+v", p.cache.Stats())
 		}
 	})

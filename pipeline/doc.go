@@ -53,5 +53,6 @@
 // # Dependency direction
 //
 // cmd → pipeline/{agent,aggregator} → {pipeline, receivers/*, exporters/*,
-// other pipeline/*, dashboards/*} → {kubemeta, ledger} → libraries; never sideways, never up. The test in the module's root asserts it.
+// other pipeline/*, dashboards/*} → {kubemeta, ledger, complaint} → kubeapi →
+// libraries; never sideways, never up. The test in the module's root asserts it.
 package pipeline

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 	"github.com/crowsnest-o11y/crowsnest/kubemeta"
 )
 
@@ -43,7 +44,7 @@ func newTelemetry(mp metric.MeterProvider, component string, cache *kubemeta.Cac
 		o.ObserveInt64(tombstones, int64(s.Tombstones), id)
 		o.ObserveInt64(size, int64(s.Bytes), id)
 		o.ObserveInt64(refused, int64(s.Refused), id)
-		for _, reason := range kubemeta.Reasons() {
+		for _, reason := range kubeapi.Reasons() {
 			o.ObserveInt64(failed, int64(s.Errors[reason]), id, metric.WithAttributes(attribute.String("reason", string(reason))))
 		}
 		if !s.HeardAt.IsZero() {

@@ -11,6 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/json"
+
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 )
 
 // customFamily makes the points of one metric of the configuration.
@@ -159,7 +161,7 @@ func customKind(r *CustomResource, plural string, gvk GroupVersionKind) *kind {
 		families = nil // Validate has said so; the kind is watched for nothing
 	}
 	s := spec[unstructured.Unstructured]{
-		resource: plural + "." + gvk.Group, goType: "*unstructured.Unstructured", encoding: asJSON, optional: true,
+		resource: plural + "." + gvk.Group, goType: "*unstructured.Unstructured", encoding: kubeapi.AsJSON, optional: true,
 		path:     "apis/" + gvk.Group + "/" + gvk.Version + "/" + plural,
 		identify: func(*unstructured.Unstructured) []string { return nil },
 		decode: func(data []byte, o *unstructured.Unstructured) error {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 )
 
 // discoveryInterval is how often the API server is asked which of the configured
@@ -41,7 +43,7 @@ func (d *discovery) find(ctx context.Context) ([]*kind, error) {
 	var errs []error
 	for i := range d.resources {
 		found, err := d.findEntry(ctx, i)
-		if err != nil && !hasStatus(err, http.StatusNotFound) {
+		if err != nil && !kubeapi.HasStatus(err, http.StatusNotFound) {
 			errs = append(errs, err)
 		}
 		kinds = append(kinds, found...)
@@ -92,15 +94,15 @@ func (d *discovery) versions(ctx context.Context, gvk GroupVersionKind) ([]strin
 }
 
 func (d *discovery) get(ctx context.Context, answer any, path ...string) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	ctx, cancel := context.WithTimeout(ctx, kubeapi.AnswerTimeout)
 	defer cancel()
-	resp, err := get(ctx, d.client, d.base.JoinPath(path...).String(), "application/json")
+	resp, err := kubeapi.Get(ctx, d.client, d.base.JoinPath(path...).String(), "application/json")
 	if err != nil {
 		return fmt.Errorf("discover custom resources: %w", err)
 	}
 	defer resp.Body.Close()
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxObjectBytes)).Decode(answer); err != nil {
-		return fmt.Errorf("discover custom resources: decode what %s has: %w", path[1], malformed(err))
+	if err := json.NewDecoder(io.LimitReader(resp.Body, kubeapi.MaxObjectBytes)).Decode(answer); err != nil {
+		return fmt.Errorf("discover custom resources: decode what %s has: %w", path[1], kubeapi.AsMalformed(err))
 	}
 	return nil
 }

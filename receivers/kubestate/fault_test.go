@@ -1,14 +1,12 @@
 package kubestate
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +18,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 )
 
 // fake is an API server for what a real one does not do on demand: each request
@@ -65,7 +65,7 @@ func encoded(m message) []byte {
 	if err != nil {
 		panic(err)
 	}
-	return append([]byte(magic), data...)
+	return append([]byte("k8s\x00"), data...)
 }
 
 func list(version, next string, names ...string) http.HandlerFunc {
@@ -126,7 +126,7 @@ func newFaulty(t *testing.T, paged bool, answers ...http.HandlerFunc) *faulty {
 	k := pods()
 	var listed sync.WaitGroup
 	listed.Add(1)
-	f.watcher = &watcher{kind: k, codec: codecOf(k.encoding), client: server.Client(), url: server.URL + "/api/v1/pods", paged: paged,
+	f.watcher = &watcher{kind: k, reader: kubeapi.Reader{Client: server.Client(), URL: server.URL + "/api/v1/pods", Resource: k.resource, Encoding: k.encoding, Paged: paged},
 		store: newStore(k, &budget{max: 1 << 20}), report: newReport(telemetry, k, zap.NewNop(), &selfCounts{}), waiting: &listed}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -159,15 +159,15 @@ func (f *faulty) has(t *testing.T, names ...string) {
 }
 
 // failed waits for an error of the reason.
-func (f *faulty) failed(t *testing.T, reason string) {
+func (f *faulty) failed(t *testing.T, reason kubeapi.Reason) {
 	t.Helper()
-	poll(t, reason, func() (bool, string) {
+	poll(t, string(reason), func() (bool, string) {
 		m, err := f.tel.GetMetric("crowsnest_kubestate_errors")
 		if err != nil {
 			return false, err.Error()
 		}
 		for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
-			if got, _ := p.Attributes.Value("reason"); got.AsString() == reason && p.Value > 0 {
+			if got, _ := p.Attributes.Value("reason"); got.AsString() == string(reason) && p.Value > 0 {
 				return true, ""
 			}
 		}
@@ -191,17 +191,17 @@ func TestListInPages(t *testing.T) {
 
 func TestPageThatFailsKeepsWhatThereWas(t *testing.T) {
 	f := newFaulty(t, true, list("5", "", "a"), status(500), list("6", "more", "b"), status(410), list("7", "", "b"), stays(nil))
-	f.failed(t, reasonExpired)
-	f.failed(t, reasonStatus)
+	f.failed(t, kubeapi.Expired)
+	f.failed(t, kubeapi.Refused)
 	f.has(t, "b")
 }
 
 // Of a list by node etcd reads all pods of the cluster, for each node that asks.
 func TestExpiredWatchListsFromTheCacheFirst(t *testing.T) {
-	gone := line(eventError, &metav1.Status{Code: 410, Message: "too old"})
+	gone := line("ERROR", &metav1.Status{Code: 410, Message: "too old"})
 	f := newFaulty(t, false, list("5", "", "a"), write(gone), status(504), list("2", "", "b"), stays(nil))
 	f.has(t, "b")
-	f.failed(t, reasonExpired)
+	f.failed(t, kubeapi.Expired)
 	for n, want := range map[int]string{0: "0", 2: "5"} {
 		if q := f.request(t, n); q.Get("resourceVersion") != want {
 			t.Errorf("list %v is not one from the cache", q)
@@ -219,7 +219,7 @@ func TestEvents(t *testing.T) {
 	body = append(body, line("DELETED", named("a"))...)
 	body = append(body, line("LATER", named("c"))...) // a kind of event that is yet to be invented
 	bookmark := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{ResourceVersion: "77"}}
-	body = append(body, line(eventBookmark, bookmark)...)
+	body = append(body, line("BOOKMARK", bookmark)...)
 	f := newFaulty(t, false, list("5", "", "a"), write(body), list("88", "", "b"), stays(nil))
 	f.has(t, "b")
 	// The watch ended at once, which counts as a failure; the list that follows
@@ -230,18 +230,18 @@ func TestEvents(t *testing.T) {
 }
 
 func TestAnswersThatCannotBeUnderstood(t *testing.T) {
-	huge := append([]byte(magic), 0x12, 0x80, 0x80, 0x80, 0x40, 0x12, 0x80, 0x80, 0x80, 0x10)
+	huge := append([]byte("k8s\x00"), 0x12, 0x80, 0x80, 0x80, 0x40, 0x12, 0x80, 0x80, 0x80, 0x10)
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc
-		reason string
+		reason kubeapi.Reason
 	}{
-		"no protobuf":      {write([]byte("<html>a proxy's page")), reasonMalformed},
-		"cut off":          {write(encoded(&corev1.PodList{ListMeta: metav1.ListMeta{ResourceVersion: "5"}, Items: []corev1.Pod{*named("x")}})[:20]), reasonUnreachable},
-		"huge object":      {write(huge), reasonTooLarge},
-		"without version":  {list("", ""), reasonMalformed},
-		"unauthorized":     {status(401), reasonUnauthorized},
-		"internal error":   {status(500), reasonStatus},
-		"no answer at all": {func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }, reasonUnreachable},
+		"no protobuf":      {write([]byte("<html>a proxy's page")), kubeapi.Malformed},
+		"cut off":          {write(encoded(&corev1.PodList{ListMeta: metav1.ListMeta{ResourceVersion: "5"}, Items: []corev1.Pod{*named("x")}})[:20]), kubeapi.Unreachable},
+		"huge object":      {write(huge), kubeapi.TooLarge},
+		"without version":  {list("", ""), kubeapi.Malformed},
+		"unauthorized":     {status(401), kubeapi.Unauthorized},
+		"internal error":   {status(500), kubeapi.Refused},
+		"no answer at all": {func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }, kubeapi.Unreachable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFaulty(t, false, c.answer, list("5", "", "a"), stays(nil))
@@ -254,7 +254,7 @@ func TestAnswersThatCannotBeUnderstood(t *testing.T) {
 // What may not be read is asked for seldom, and without an alert where that may
 // be meant so.
 func TestForbidden(t *testing.T) {
-	forbidden := &statusError{code: http.StatusForbidden}
+	forbidden := &kubeapi.StatusError{Code: http.StatusForbidden}
 	for _, c := range []struct {
 		kind *kind
 		want int64
@@ -267,7 +267,7 @@ func TestForbidden(t *testing.T) {
 		core, logs := observer.New(zap.InfoLevel)
 		w := &watcher{kind: c.kind, store: newStore(c.kind, &budget{max: 1 << 20}), report: newReport(telemetry, c.kind, zap.New(core), &selfCounts{})}
 		for range 2 {
-			if wait := w.failed(forbidden, time.Second); wait < forbiddenPause/2 {
+			if wait := w.Failed(forbidden, time.Second); wait < forbiddenPause/2 {
 				t.Errorf("%s are asked for again after %v", c.kind.resource, wait)
 			}
 		}
@@ -287,12 +287,12 @@ func TestForbidden(t *testing.T) {
 func TestEventsThatCannotBeUnderstood(t *testing.T) {
 	for name, c := range map[string]struct {
 		body   []byte
-		reason string
+		reason kubeapi.Reason
 	}{
-		"huge":     {[]byte{0xff, 0, 0, 0}, reasonTooLarge},
-		"cut off":  {line("ADDED", named("x"))[:10], reasonUnreachable},
-		"no magic": {append([]byte{0, 0, 0, 4}, 0x12, 2, 0x0a, 0), reasonMalformed},
-		"garbage":  {append([]byte{0, 0, 0, 3}, 0xff, 0xff, 0xff), reasonMalformed},
+		"huge":     {[]byte{0xff, 0, 0, 0}, kubeapi.TooLarge},
+		"cut off":  {line("ADDED", named("x"))[:10], kubeapi.Unreachable},
+		"no magic": {append([]byte{0, 0, 0, 4}, 0x12, 2, 0x0a, 0), kubeapi.Malformed},
+		"garbage":  {append([]byte{0, 0, 0, 3}, 0xff, 0xff, 0xff), kubeapi.Malformed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFaulty(t, false, list("5", "", "a"), write(c.body), list("6", "", "a", "b"), stays(nil))
@@ -305,7 +305,7 @@ func TestEventsThatCannotBeUnderstood(t *testing.T) {
 // TestObjectThatCannotBeDecodedKeepsItsSeries has one bad pod among good ones.
 func TestObjectThatCannotBeDecodedKeepsItsSeries(t *testing.T) {
 	f := newFaulty(t, false, list("5", "", "a"), stays(append(badEvent("MODIFIED"), line("ADDED", named("b"))...)))
-	f.failed(t, reasonMalformed)
+	f.failed(t, kubeapi.Malformed)
 	f.has(t, "a", "b")
 }
 
@@ -315,28 +315,33 @@ func badEvent(kind string) []byte {
 	if err != nil {
 		panic(err)
 	}
-	e := metav1.WatchEvent{Type: kind, Object: runtime.RawExtension{Raw: append([]byte(magic), data...)}}
+	e := metav1.WatchEvent{Type: kind, Object: runtime.RawExtension{Raw: append([]byte("k8s\x00"), data...)}}
 	if data, err = e.Marshal(); err != nil {
 		panic(err)
 	}
 	return append(binary.BigEndian.AppendUint32(nil, uint32(len(data))), data...)
 }
 
+func nopTelemetry(t *testing.T) *telemetry {
+	t.Helper()
+	telemetry, err := newTelemetry(componenttest.NewNopTelemetrySettings().MeterProvider)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return telemetry
+}
+
 func TestOptionalKindComesAndGoes(t *testing.T) {
-	k := newKind(spec[row]{resource: "things", path: "apis/example.com/v1/things", encoding: asJSON, optional: true,
+	k := newKind(spec[row]{resource: "things", path: "apis/example.com/v1/things", encoding: kubeapi.AsJSON, optional: true,
 		identity: []string{"thing"}, identify: func(o *row) []string { return []string{o.GetName()} },
 		families: []family[row]{{name: "thing_info", write: func(w *writer, _ *row) { w.put(1) }}}})
 	w := &watcher{kind: k, store: newStore(k, &budget{max: 1 << 20})}
-	items := `{"metadata":{"resourceVersion":"3"},"items":[{"metadata":{"name":"a","resourceVersion":"2"}}]}`
-	if _, err := codecOf(asJSON).list(strings.NewReader(items), func(data []byte) {
-		m, err := k.generate(&w.writer, data)
-		if err != nil || m.key != "/a" || m.version != "2" {
-			t.Errorf("%+v %v", m, err)
-		}
-		w.store.put(m.key, w.writer.packer.buf)
-	}); err != nil {
-		t.Fatal(err)
+	w.report = newReport(nopTelemetry(t), k, zap.NewNop(), &selfCounts{})
+	w.Begin()
+	if version := w.Put([]byte(`{"metadata":{"name":"a","resourceVersion":"2"}}`)); version != "2" {
+		t.Errorf("version %q", version)
 	}
+	w.End("3")
 	if n := w.store.objects(); n != 1 {
 		t.Errorf("%d objects", n)
 	}
@@ -362,11 +367,13 @@ func TestOnlyFailuresCountAsErrorsOfLists(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, _ *http.Request) { answer.WriteHeader(code) }))
 		defer server.Close()
 		var self selfCounts
-		w := &watcher{kind: k, codec: codecOf(k.encoding), client: server.Client(), url: server.URL,
-			store: newStore(k, &budget{max: 1 << 20}), report: &report{self: &self}}
-		if err := w.listAndWatch(t.Context()); !hasStatus(err, code) {
+		w := &watcher{kind: k, store: newStore(k, &budget{max: 1 << 20}), report: &report{self: &self}, waiting: new(sync.WaitGroup)}
+		w.waiting.Add(1)
+		_, err := kubeapi.Get(t.Context(), server.Client(), server.URL, "")
+		if !kubeapi.HasStatus(err, code) {
 			t.Errorf("HTTP %d: error %v", code, err)
 		}
+		w.Listed(err)
 		if got := self.list.failure.Load(); got != want {
 			t.Errorf("%s: HTTP %d: %d errors of lists, want %d", k.resource, code, got, want)
 		}
@@ -376,25 +383,4 @@ func TestOnlyFailuresCountAsErrorsOfLists(t *testing.T) {
 // row is an object in JSON.
 type row struct {
 	metav1.ObjectMeta `json:"metadata"`
-}
-
-func TestTableEvents(t *testing.T) {
-	text := `{"type":"ADDED","object":{"kind":"Table","metadata":{"resourceVersion":"9"},"rows":[{"cells":["token","Opaque",2,"5d"],"object":{"metadata":{"name":"token","namespace":"default","resourceVersion":"8"}}}]}}
-{"type":"BOOKMARK","object":{"kind":"Table","metadata":{"resourceVersion":"12"},"rows":[]}}
-{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old"}}
-{"type":"ADDED","object":{"kind":"Table","rows":[]}}`
-	next := codecOf(asTable).events(strings.NewReader(text))
-	e, err := next()
-	if err != nil || !bytes.Contains(e.data, []byte(`"cells":["token"`)) {
-		t.Errorf("%+v %v", e, err)
-	}
-	if e, err = next(); err != nil || e.kind != eventBookmark || e.version != "12" {
-		t.Errorf("%+v %v", e, err)
-	}
-	if e, err = next(); err != nil || e.status == nil || !hasStatus(e.status, 410) {
-		t.Errorf("%+v %v", e, err)
-	}
-	if _, err = next(); err == nil {
-		t.Error("a table without a row is an event")
-	}
 }

@@ -1,48 +1,9 @@
 package kubestate
 
 import (
-	"bytes"
-	"io"
 	"math"
 	"testing"
-
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
-
-// FuzzList reads lists in every form; none may end the program.
-func FuzzList(f *testing.F) {
-	f.Add(encoded(&corev1.PodList{ListMeta: metav1.ListMeta{ResourceVersion: "5"}, Items: []corev1.Pod{*usualPod(1)}}))
-	f.Add([]byte(`{"metadata":{"resourceVersion":"3"},"items":[{"metadata":{"name":"a"}}]}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, e := range []encoding{asProtobuf, asJSON, asTable} {
-			k := pods()
-			var w writer
-			_, _ = codecOf(e).list(bytes.NewReader(data), func(object []byte) {
-				_, _ = k.generate(&w, object)
-			})
-		}
-	})
-}
-
-// FuzzEvents reads watches in every form.
-func FuzzEvents(f *testing.F) {
-	f.Add(append(line("ADDED", usualPod(1)), line(eventError, &metav1.Status{Code: 410})...))
-	f.Add([]byte(`{"type":"ADDED","object":{"metadata":{"name":"a"}}}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, e := range []encoding{asProtobuf, asJSON, asTable} {
-			next := codecOf(e).events(bytes.NewReader(data))
-			for {
-				if _, err := next(); err != nil {
-					if err == io.EOF && len(data) == 0 {
-						return
-					}
-					break
-				}
-			}
-		}
-	})
-}
 
 // FuzzGenerate makes the series of objects of every kind and unpacks them: what
 // a writer packed, an unpacker must read.

@@ -1,6 +1,10 @@
 package kubestate
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
+)
 
 // The types of a family, as Prometheus calls them.
 const (
@@ -28,22 +32,6 @@ type description struct {
 	open            bool
 }
 
-// encoding is the form in which the API server is asked for a kind.
-type encoding int
-
-const (
-	// asProtobuf is for the kinds that Kubernetes itself defines.
-	asProtobuf encoding = iota
-	// asMetadata asks for nothing but the objects' metadata; T is
-	// metav1.PartialObjectMetadata.
-	asMetadata
-	// asTable asks for what kubectl prints and the objects' metadata, which
-	// keeps the values of secrets away from us; T is tableRow.
-	asTable
-	// asJSON is for custom resources.
-	asJSON
-)
-
 // object is what the engine asks of a decoded object; embedding
 // metav1.ObjectMeta gives it.
 type object interface {
@@ -59,8 +47,10 @@ type spec[T any] struct {
 	// path is that of the resource on the API server, "apis/apps/v1/deployments".
 	path string
 	// goType names the kind in kube_state_metrics_list_total, "*v1.Deployment".
-	goType   string
-	encoding encoding
+	goType string
+	// encoding says what T is: for AsMetadata metav1.PartialObjectMetadata, for
+	// AsTable tableRow.
+	encoding kubeapi.Encoding
 	// optional kinds may be unknown to the API server; they are asked for again
 	// each minute.
 	optional bool
@@ -72,14 +62,14 @@ type spec[T any] struct {
 	identify func(o *T) []string
 	families []family[T]
 	// decode reads an object; nil for what has a method Unmarshal (protobuf)
-	// and, unless the encoding is asProtobuf, for encoding/json.
+	// and, unless the encoding is AsProtobuf, for encoding/json.
 	decode func(data []byte, o *T) error
 }
 
 // kind is a spec without its type.
 type kind struct {
 	resource, path, goType string
-	encoding               encoding
+	encoding               kubeapi.Encoding
 	optional, sensitive    bool
 	identity               []string
 	families               []description

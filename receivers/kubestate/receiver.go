@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 	"k8s.io/client-go/rest"
 
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 	"github.com/crowsnest-o11y/crowsnest/kubemeta"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
@@ -156,7 +157,7 @@ func (r *stateReceiver) watchCustom(ctx context.Context, running *sync.WaitGroup
 			send.add(w.store)
 			running.Go(func() { w.run(ctx) })
 		}
-		if !pause(ctx, spread(discoveryInterval)) {
+		if !kubeapi.Pause(ctx, kubeapi.Spread(discoveryInterval)) {
 			return
 		}
 	}
@@ -165,14 +166,17 @@ func (r *stateReceiver) watchCustom(ctx context.Context, running *sync.WaitGroup
 func (r *stateReceiver) watcher(k *kind, b *budget) *watcher {
 	selector := r.cfg.selector(k)
 	w := &watcher{
-		kind:     k,
-		codec:    codecOf(k.encoding),
-		client:   r.client,
-		url:      r.base.JoinPath(k.path).String(),
-		selector: selector,
-		paged:    selector == "",
-		store:    newStore(k, b),
-		report:   newReport(r.telemetry, k, r.set.Logger, &selfCounts{goType: k.goType}),
+		kind: k,
+		reader: kubeapi.Reader{
+			Client:   r.client,
+			URL:      r.base.JoinPath(k.path).String(),
+			Resource: k.resource,
+			Selector: selector,
+			Encoding: k.encoding,
+			Paged:    selector == "",
+		},
+		store:  newStore(k, b),
+		report: newReport(r.telemetry, k, r.set.Logger, &selfCounts{goType: k.goType}),
 	}
 	w.writer.allow = allowed{
 		labels:      allowList(r.cfg.MetricLabelsAllowlist).of(k.resource),

@@ -1,6 +1,10 @@
 package kubestate
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
+)
 
 // secretTypeColumn is that of NAME, TYPE, DATA, AGE as kubectl get secrets shows
 // them. DATA is how many entries there are.
@@ -12,7 +16,7 @@ const secretTypeColumn = 1
 func secrets() *kind {
 	type secret = metav1.PartialObjectMetadata
 	return newKind(spec[tableRow]{
-		resource: "secrets", path: "api/v1/secrets", goType: "*v1.Secret", encoding: asTable, sensitive: true,
+		resource: "secrets", path: "api/v1/secrets", goType: "*v1.Secret", encoding: kubeapi.AsTable, sensitive: true,
 		identity: []string{"namespace", "secret"},
 		identify: func(r *tableRow) []string { return []string{r.Metadata.Namespace, r.Metadata.Name} },
 		families: []family[tableRow]{

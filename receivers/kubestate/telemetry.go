@@ -8,6 +8,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
+
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 )
 
 // telemetry is what the receiver tells about itself.
@@ -84,6 +86,10 @@ func resourceOf(k *kind) metric.MeasurementOption {
 	return metric.WithAttributeSet(attribute.NewSet(attribute.String("resource", k.resource)))
 }
 
+// reasonValue: a custom resource has no value that its metric can have. The
+// other reasons of errors are kubeapi's.
+const reasonValue = "value"
+
 // report is how one watcher fares. Of its goroutine, but for the counts.
 type report struct {
 	telemetry  *telemetry
@@ -101,15 +107,16 @@ func newReport(t *telemetry, k *kind, logger *zap.Logger, self *selfCounts) *rep
 
 // bad counts an error and logs it unless its cause was logged lately.
 func (r *report) bad(err error) {
-	reason := reasonOf(err)
+	reason := kubeapi.ReasonOf(err)
 	r.telemetry.errors.Add(context.Background(), 1, metric.WithAttributes(
-		attribute.String("resource", r.kind.resource), attribute.String("reason", reason)))
-	if reason == reasonExpired { // ordinary after a long pause; the list follows at once
+		attribute.String("resource", r.kind.resource), attribute.String("reason", string(reason))))
+	if reason == kubeapi.Expired { // ordinary after a long pause; the list follows at once
 		return
 	}
 	r.failing = true
-	r.complaints.warn(reason, "Objects cannot be read from the API server: the last known ones are told of, and reading is tried again",
-		zap.String("reason", reason), zap.String("remedy", remedy(reason, r.kind.resource)), zap.Error(err))
+	r.complaints.warn(string(reason), "Objects cannot be read from the API server: the last known ones are told of, and reading is tried again",
+		zap.String("reason", string(reason)),
+		zap.String("remedy", kubeapi.Remedy(reason, "list and watch on "+r.kind.resource+", or leave them out of resources")), zap.Error(err))
 }
 
 // leftOut says once that a kind is denied to this program, which may be meant so:
@@ -120,18 +127,6 @@ func (r *report) leftOut(err error) {
 			zap.Error(err))
 	}
 	r.failing = true
-}
-
-func remedy(reason, resource string) string {
-	switch reason {
-	case reasonUnauthorized:
-		return "the API server does not accept the service account's token: check that it is mounted and not expired"
-	case reasonForbidden:
-		return "grant the service account list and watch on " + resource + ", or leave them out of resources"
-	case reasonTimeout, reasonUnreachable:
-		return "check that the API server runs and that network policies let this program reach it"
-	}
-	return "check that the address is a Kubernetes API server's"
 }
 
 // good notes that a list succeeded.

@@ -4,6 +4,8 @@ import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 )
 
 // verticalPodAutoscaler is what the series read of the custom resource.
@@ -58,7 +60,7 @@ func verticalPodAutoscalers() *kind {
 	}
 	return newKind(spec[vpa]{
 		resource: noun + "s", path: "apis/autoscaling.k8s.io/v1/" + noun + "s", goType: "*v1.VerticalPodAutoscaler",
-		encoding: asJSON, optional: true,
+		encoding: kubeapi.AsJSON, optional: true,
 		identity: []string{"namespace", noun, "target_api_version", "target_kind", "target_name"},
 		identify: func(v *vpa) []string {
 			t := v.Spec.TargetRef

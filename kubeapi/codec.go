@@ -1,10 +1,25 @@
-package kubestate
+package kubeapi
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
+)
+
+// Encoding is the form in which the API server is asked for objects.
+type Encoding int
+
+const (
+	// AsProtobuf is for the kinds that Kubernetes itself defines.
+	AsProtobuf Encoding = iota
+	// AsMetadata asks for nothing but the objects' metadata, as
+	// metav1.PartialObjectMetadata in protobuf.
+	AsMetadata
+	// AsTable asks for what kubectl prints and the objects' metadata, in JSON,
+	// which keeps the values of secrets away from us; an object is a row.
+	AsTable
+	// AsJSON is for custom resources, and for what is trimmed while it is decoded.
+	AsJSON
 )
 
 // codec reads lists and watches in one form.
@@ -37,26 +52,26 @@ type event struct {
 	kind    string
 	data    []byte       // the encoded object
 	version string       // of a bookmark
-	status  *statusError // of an error
+	status  *StatusError // of an error
 }
 
 const tableParameters = ";as=Table;v=v1;g=meta.k8s.io"
 
-func codecOf(e encoding) codec {
+func codecOf(e Encoding) codec {
 	switch e {
-	case asMetadata:
+	case AsMetadata:
 		return protobufCodec{"application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"}
-	case asTable:
+	case AsTable:
 		return jsonCodec{mime: "application/json" + tableParameters, items: "rows"}
-	case asJSON:
+	case AsJSON:
 		return jsonCodec{mime: "application/json", items: "items"}
 	}
 	return protobufCodec{"application/vnd.kubernetes.protobuf"}
 }
 
 // watching is the accept header of a watch: of single objects, not of lists.
-func watching(e encoding, c codec) string {
-	if e == asMetadata {
+func watching(e Encoding, c codec) string {
+	if e == AsMetadata {
 		return "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 	}
 	return c.accept()
@@ -71,18 +86,18 @@ type jsonCodec struct {
 func (c jsonCodec) accept() string { return c.mime }
 
 func (c jsonCodec) list(from io.Reader, item func(data []byte)) (listMeta, error) {
-	bounded := &boundedReader{r: from}
+	bounded := &BoundedReader{R: from}
 	dec := json.NewDecoder(bounded)
 	var list listMeta
-	bounded.left = maxObjectBytes
+	bounded.Left = MaxObjectBytes
 	if err := expect(dec, '{'); err != nil {
 		return list, err
 	}
 	for dec.More() {
-		bounded.left = maxObjectBytes
+		bounded.Left = MaxObjectBytes
 		key, err := dec.Token()
 		if err != nil {
-			return list, malformed(err)
+			return list, AsMalformed(err)
 		}
 		switch key {
 		case "metadata":
@@ -96,29 +111,29 @@ func (c jsonCodec) list(from io.Reader, item func(data []byte)) (listMeta, error
 			err = dec.Decode(&skipped)
 		}
 		if err != nil {
-			return list, malformed(err)
+			return list, AsMalformed(err)
 		}
 	}
 	if err := expect(dec, '}'); err != nil {
 		return list, err
 	}
 	if list.version == "" {
-		return list, fmt.Errorf("list without a version: %w", errMalformed)
+		return list, fmt.Errorf("list without a version: %w", ErrMalformed)
 	}
 	return list, nil
 }
 
-func listJSON(dec *json.Decoder, bounded *boundedReader, item func([]byte)) error {
+func listJSON(dec *json.Decoder, bounded *BoundedReader, item func([]byte)) error {
 	open, err := dec.Token()
 	if err != nil || open == nil { // null is an empty list
 		return err
 	}
 	if open != json.Delim('[') {
-		return fmt.Errorf("%.40v where a list should be: %w", open, errMalformed)
+		return fmt.Errorf("%.40v where a list should be: %w", open, ErrMalformed)
 	}
 	var data json.RawMessage
 	for dec.More() {
-		bounded.left = maxObjectBytes
+		bounded.Left = MaxObjectBytes
 		if err := dec.Decode(&data); err != nil {
 			return err
 		}
@@ -128,10 +143,10 @@ func listJSON(dec *json.Decoder, bounded *boundedReader, item func([]byte)) erro
 }
 
 func (c jsonCodec) events(from io.Reader) eventReader {
-	bounded := &boundedReader{r: from}
+	bounded := &BoundedReader{R: from}
 	dec := json.NewDecoder(bounded)
 	return func() (event, error) {
-		bounded.left = maxObjectBytes
+		bounded.Left = MaxObjectBytes
 		var line struct {
 			Type   string          `json:"type"`
 			Object json.RawMessage `json:"object"`
@@ -140,7 +155,7 @@ func (c jsonCodec) events(from io.Reader) eventReader {
 			if err == io.EOF {
 				return event{}, err
 			}
-			return event{}, malformed(err)
+			return event{}, AsMalformed(err)
 		}
 		return c.event(line.Type, line.Object)
 	}
@@ -161,8 +176,8 @@ func (c jsonCodec) event(kind string, object json.RawMessage) (event, error) {
 			Message string `json:"message"`
 		}
 		err := json.Unmarshal(object, &status)
-		e.status = &statusError{code: status.Code, body: status.Message}
-		return e, malformed(err)
+		e.status = &StatusError{Code: status.Code, Body: status.Message}
+		return e, AsMalformed(err)
 	}
 	if kind != eventBookmark && c.items != "rows" {
 		return e, nil
@@ -172,11 +187,11 @@ func (c jsonCodec) event(kind string, object json.RawMessage) (event, error) {
 		Rows     []json.RawMessage `json:"rows"`
 	}
 	if err := json.Unmarshal(object, &o); err != nil {
-		return e, malformed(err)
+		return e, AsMalformed(err)
 	}
 	e.version = o.Metadata.ResourceVersion
 	if kind != eventBookmark && len(o.Rows) != 1 {
-		return e, fmt.Errorf("table of %d rows in an event: %w", len(o.Rows), errMalformed)
+		return e, fmt.Errorf("table of %d rows in an event: %w", len(o.Rows), ErrMalformed)
 	}
 	if len(o.Rows) > 0 {
 		e.data = o.Rows[0]
@@ -187,52 +202,10 @@ func (c jsonCodec) event(kind string, object json.RawMessage) (event, error) {
 func expect(dec *json.Decoder, delim json.Delim) error {
 	token, err := dec.Token()
 	if err != nil {
-		return malformed(err)
+		return AsMalformed(err)
 	}
 	if token != delim {
-		return fmt.Errorf("%.40v where %q should be: %w", token, delim, errMalformed)
+		return fmt.Errorf("%.40v where %q should be: %w", token, delim, ErrMalformed)
 	}
 	return nil
-}
-
-// transportError marks an error of reading, as opposed to one of what was read.
-type transportError struct{ err error }
-
-func (e transportError) Error() string { return e.err.Error() }
-func (e transportError) Unwrap() error { return e.err }
-
-// transport marks an error of reading; an end is one in the middle.
-func transport(err error) error {
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return transportError{err}
-}
-
-// malformed marks an error as one of the content, unless reading failed.
-func malformed(err error) error {
-	var t transportError
-	if err == nil || errors.As(err, &t) || errors.Is(err, errMalformed) || errors.Is(err, errTooLarge) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", errMalformed, err)
-}
-
-// boundedReader fails with errTooLarge after left bytes, and marks the errors
-// of what it reads from.
-type boundedReader struct {
-	r    io.Reader
-	left int64
-}
-
-func (b *boundedReader) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, errTooLarge
-	}
-	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
-	if err != nil && err != io.EOF {
-		err = transportError{err}
-	}
-	return n, err
 }

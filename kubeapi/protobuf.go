@@ -1,9 +1,8 @@
-package kubestate
+package kubeapi
 
 import (
 	"bufio"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 
@@ -11,14 +10,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// maxObjectBytes bounds one object: etcd refuses those beyond 1.5 MiB, an API
+// MaxObjectBytes bounds one object: etcd refuses those beyond 1.5 MiB, an API
 // server of its own might keep larger ones.
-const maxObjectBytes = 8 << 20
-
-var (
-	errTooLarge  = errors.New("object is larger than the bound of 8 MiB")
-	errMalformed = errors.New("answer is not what Kubernetes sends")
-)
+const MaxObjectBytes = 8 << 20
 
 // magic begins every object that Kubernetes encodes as protobuf; a
 // runtime.Unknown follows.
@@ -63,7 +57,7 @@ func (c protobufCodec) list(from io.Reader, item func(data []byte)) (listMeta, e
 		})
 	})
 	if err == nil && meta.version == "" {
-		err = fmt.Errorf("list without a version: %w", errMalformed)
+		err = fmt.Errorf("list without a version: %w", ErrMalformed)
 	}
 	return meta, err
 }
@@ -77,7 +71,7 @@ func (r *protoReader) listField(field protowire.Number, meta *listMeta, item fun
 		}
 		var m metav1.ListMeta
 		if err := m.Unmarshal(data); err != nil {
-			return true, fmt.Errorf("decode list metadata: %w: %w", errMalformed, err)
+			return true, fmt.Errorf("decode list metadata: %w: %w", ErrMalformed, err)
 		}
 		*meta = listMeta{version: m.ResourceVersion, next: m.Continue}
 		return true, nil
@@ -105,7 +99,7 @@ func (r *protoReader) magic() error {
 		return transport(err)
 	}
 	if string(b[:]) != magic {
-		return fmt.Errorf("begins with %q instead of %q: %w", b, magic, errMalformed)
+		return fmt.Errorf("begins with %q instead of %q: %w", b, magic, ErrMalformed)
 	}
 	return nil
 }
@@ -137,7 +131,7 @@ func (r *protoReader) message(size int64, f func(field protowire.Number) (taken 
 		}
 	}
 	if size >= 0 && r.read != end {
-		return fmt.Errorf("a field ends %d bytes after its message: %w", r.read-end, errMalformed)
+		return fmt.Errorf("a field ends %d bytes after its message: %w", r.read-end, ErrMalformed)
 	}
 	return nil
 }
@@ -157,7 +151,7 @@ func (r *protoReader) size() (int64, error) {
 		return 0, transport(err)
 	}
 	if size > 1<<40 {
-		return 0, fmt.Errorf("a field of %d bytes: %w", size, errMalformed)
+		return 0, fmt.Errorf("a field of %d bytes: %w", size, ErrMalformed)
 	}
 	return int64(size), nil
 }
@@ -168,8 +162,8 @@ func (r *protoReader) bytes() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if size > maxObjectBytes {
-		return nil, fmt.Errorf("%d bytes: %w", size, errTooLarge)
+	if size > MaxObjectBytes {
+		return nil, fmt.Errorf("%d bytes: %w", size, ErrTooLarge)
 	}
 	if int64(cap(r.buf)) < size {
 		r.buf = make([]byte, size)
@@ -195,7 +189,7 @@ func (r *protoReader) skip(typ protowire.Type) error {
 	case protowire.BytesType:
 		size, err = r.size()
 	default:
-		return fmt.Errorf("a field of wire type %d: %w", typ, errMalformed)
+		return fmt.Errorf("a field of wire type %d: %w", typ, ErrMalformed)
 	}
 	if err != nil {
 		return transport(err)
@@ -221,8 +215,8 @@ func (c protobufCodec) events(from io.Reader) eventReader {
 			return event{}, transport(err)
 		}
 		size := binary.BigEndian.Uint32(head[:])
-		if size > maxObjectBytes {
-			return event{}, fmt.Errorf("an event of %d bytes: %w", size, errTooLarge)
+		if size > MaxObjectBytes {
+			return event{}, fmt.Errorf("an event of %d bytes: %w", size, ErrTooLarge)
 		}
 		if uint32(cap(buf)) < size {
 			buf = make([]byte, size)
@@ -250,7 +244,7 @@ func protoEvent(data []byte) (event, error) {
 		return event{}, err
 	}
 	if len(raw) < len(magic) || string(raw[:len(magic)]) != magic {
-		return event{}, fmt.Errorf("watched object begins with %.4q instead of %q: %w", raw, magic, errMalformed)
+		return event{}, fmt.Errorf("watched object begins with %.4q instead of %q: %w", raw, magic, ErrMalformed)
 	}
 	object, err := protoField(raw[len(magic):], unknownRaw)
 	if err != nil {
@@ -261,9 +255,9 @@ func protoEvent(data []byte) (event, error) {
 	case eventError:
 		var status metav1.Status
 		if err := status.Unmarshal(object); err != nil {
-			return event{}, fmt.Errorf("decode watch error: %w: %w", errMalformed, err)
+			return event{}, fmt.Errorf("decode watch error: %w: %w", ErrMalformed, err)
 		}
-		e.status = &statusError{code: int(status.Code), body: status.Message}
+		e.status = &StatusError{Code: int(status.Code), Body: status.Message}
 	case eventBookmark:
 		metadata, err := protoField(object, objectMetadata)
 		if err != nil {
@@ -271,7 +265,7 @@ func protoEvent(data []byte) (event, error) {
 		}
 		var m metav1.ObjectMeta
 		if err := m.Unmarshal(metadata); err != nil {
-			return event{}, fmt.Errorf("decode bookmark: %w: %w", errMalformed, err)
+			return event{}, fmt.Errorf("decode bookmark: %w: %w", ErrMalformed, err)
 		}
 		e.version = m.ResourceVersion
 	}
@@ -283,18 +277,18 @@ func protoField(data []byte, want protowire.Number) ([]byte, error) {
 	for len(data) > 0 {
 		field, typ, n := protowire.ConsumeTag(data)
 		if n < 0 {
-			return nil, fmt.Errorf("decode watch event: %w: %w", errMalformed, protowire.ParseError(n))
+			return nil, fmt.Errorf("decode watch event: %w: %w", ErrMalformed, protowire.ParseError(n))
 		}
 		data = data[n:]
 		if field == want && typ == protowire.BytesType {
 			value, n := protowire.ConsumeBytes(data)
 			if n < 0 {
-				return nil, fmt.Errorf("decode watch event: %w: %w", errMalformed, protowire.ParseError(n))
+				return nil, fmt.Errorf("decode watch event: %w: %w", ErrMalformed, protowire.ParseError(n))
 			}
 			return value, nil
 		}
 		if n = protowire.ConsumeFieldValue(field, typ, data); n < 0 {
-			return nil, fmt.Errorf("decode watch event: %w: %w", errMalformed, protowire.ParseError(n))
+			return nil, fmt.Errorf("decode watch event: %w: %w", ErrMalformed, protowire.ParseError(n))
 		}
 		data = data[n:]
 	}
