@@ -18,21 +18,22 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.uber.org/zap"
 
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
 
 // logsExporter turns batches into pushes and sees each record to its fate.
 type logsExporter struct {
-	config    *Config
-	settings  exporter.Settings
-	url       string
-	rules     *rules
-	known     *standing
-	account   *ledger.Account
-	telemetry *telemetry
-	notices   *notices
-	client    *http.Client // set by start
-	encoders  sync.Pool    // of *encoder: at most one per push in flight stays in use
+	config     *Config
+	settings   exporter.Settings
+	url        string
+	rules      *rules
+	known      *standing
+	account    *ledger.Account
+	telemetry  *telemetry
+	complaints *complaint.Log
+	client     *http.Client // set by start
+	encoders   sync.Pool    // of *encoder: at most one per push in flight stays in use
 }
 
 func newLogsExporter(cfg *Config, set exporter.Settings) (*logsExporter, error) {
@@ -50,15 +51,15 @@ func newLogsExporter(cfg *Config, set exporter.Settings) (*logsExporter, error) 
 	}
 	seed := maphash.MakeSeed()
 	return &logsExporter{
-		config:    cfg,
-		settings:  set,
-		url:       url,
-		rules:     newRules(cfg, func(key []byte) uint64 { return maphash.Bytes(seed, key) }),
-		known:     newStanding(),
-		account:   account,
-		telemetry: tel,
-		notices:   newNotices(set.Logger),
-		encoders:  sync.Pool{New: func() any { return new(encoder) }},
+		config:     cfg,
+		settings:   set,
+		url:        url,
+		rules:      newRules(cfg, func(key []byte) uint64 { return maphash.Bytes(seed, key) }),
+		known:      newStanding(),
+		account:    account,
+		telemetry:  tel,
+		complaints: complaint.New(set.Logger, time.Minute),
+		encoders:   sync.Pool{New: func() any { return new(encoder) }},
 	}, nil
 }
 
@@ -229,6 +230,7 @@ func (x *logsExporter) follow(tenant string, r request, p piece, a answer, t *ta
 		t.delivered += entryCount(r.runs)
 		t.cuts.add(r.cuts)
 		x.acknowledge(r.runs, r.size)
+		x.complaints.Over("status", "Loki takes pushes again")
 		return nil, nil
 	case refused:
 		return x.explain(tenant, r.runs, p, readRefusal(a.code, a.body, time.Now()), t), nil
@@ -243,7 +245,7 @@ func (x *logsExporter) follow(tenant string, r request, p piece, a answer, t *ta
 		return x.wait(tenant, r.runs, p, a, advice)
 	case misled:
 		// The advice may quote a header; the code is one of few.
-		x.notices.error("status "+strconv.Itoa(a.code), "Loki refuses every push; logs are kept back until this is changed",
+		x.complaints.Error("status/"+strconv.Itoa(a.code), "Loki refuses every push; logs are kept back until this is changed",
 			zap.String("change", advice), zap.String("url", x.url), zap.String("tenant", tenant),
 			zap.Int("code", a.code), zap.String("answer", a.brief()))
 		return nil, fmt.Errorf("push to %s: %s: %w", x.url, advice, a.error())
@@ -258,7 +260,7 @@ func (x *logsExporter) wait(tenant string, runs []run, p piece, a answer, advice
 		return x.separate(runs, p), nil
 	}
 	if advice != "" {
-		x.notices.error("stream limit", "Loki takes no more streams; their logs are kept back until this is changed",
+		x.complaints.Error("stream_limit", "Loki takes no more streams; their logs are kept back until this is changed",
 			zap.String("change", advice), zap.String("stream", runs[0].stream.labels), zap.String("tenant", tenant),
 			zap.Int("code", a.code), zap.String("answer", a.brief()))
 	}
@@ -281,7 +283,7 @@ func (x *logsExporter) drop(tenant string, r run, reason, text string, t *tally)
 	}
 	t.drop(len(r.entries), reason)
 	x.known.forget(r.stream.key)
-	x.notices.error(reason, "Loki refused log records for good; they are dropped",
+	x.complaints.Error(reason, "Loki refused log records for good; they are dropped",
 		zap.String("reason", reason), zap.Int("records", len(r.entries)), zap.String("stream", r.stream.labels),
 		zap.Time("oldest", time.Unix(0, r.entries[0].timestamp)), zap.String("tenant", tenant), zap.String("answer", text))
 }

@@ -4,13 +4,10 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"sync"
-	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
-	"go.uber.org/zap"
 )
 
 const scope = "github.com/crowsnest-o11y/crowsnest/exporters/loki"
@@ -70,38 +67,4 @@ func (t *telemetry) retried()  { t.retries.Add(context.Background(), 1, t.base) 
 func (t *telemetry) cut(c cuts) {
 	t.cutLines.Add(context.Background(), int64(c.lines), t.base)
 	t.leftOut.Add(context.Background(), int64(c.attributes), t.base)
-}
-
-// noticeInterval is how often the same cause is logged.
-const noticeInterval = time.Minute
-
-// notices logs each cause at most once per noticeInterval and tells how many
-// times it was silent. Causes are constants, so the map stays small.
-type notices struct {
-	logger *zap.Logger
-	mu     sync.Mutex
-	causes map[string]notice
-}
-
-type notice struct {
-	next       time.Time
-	suppressed int
-}
-
-func newNotices(logger *zap.Logger) *notices {
-	return &notices{logger: logger, causes: make(map[string]notice)}
-}
-
-func (n *notices) error(cause, message string, fields ...zap.Field) {
-	n.mu.Lock()
-	now, c := time.Now(), n.causes[cause]
-	if now.Before(c.next) {
-		c.suppressed++
-		n.causes[cause] = c
-		n.mu.Unlock()
-		return
-	}
-	n.causes[cause] = notice{next: now.Add(noticeInterval)}
-	n.mu.Unlock()
-	n.logger.Error(message, append(fields, zap.Int("suppressed", c.suppressed))...)
 }
