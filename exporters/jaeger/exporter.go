@@ -13,18 +13,15 @@ import (
 	"go.opentelemetry.io/collector/exporter/exporterhelper"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
 
 // reasonTooLarge: a single span is over the limit of a gRPC message.
 const reasonTooLarge = "too_large"
-
-// logEvery is the shortest time between two log lines of one kind.
-const logEvery = 10 * time.Second
 
 // message is one request, in the form of one of the two protocols.
 type message interface {
@@ -57,9 +54,9 @@ type traces struct {
 	agent    string // user agent
 	messages func(td ptrace.Traces, limit int) []message
 
-	account   *ledger.Account
-	telemetry *telemetry
-	throttled *zap.Logger
+	account    *ledger.Account
+	telemetry  *telemetry
+	complaints *complaint.Log
 
 	conn *grpc.ClientConn
 	stop sync.Once
@@ -67,11 +64,11 @@ type traces struct {
 
 func newTraces(ctx context.Context, set exporter.Settings, cfg *Config) (*traces, error) {
 	t := &traces{
-		cfg:       cfg,
-		settings:  set.TelemetrySettings,
-		agent:     set.BuildInfo.Command + "/" + set.BuildInfo.Version,
-		messages:  otlpMessages,
-		throttled: throttle(set.Logger),
+		cfg:        cfg,
+		settings:   set.TelemetrySettings,
+		agent:      set.BuildInfo.Command + "/" + set.BuildInfo.Version,
+		messages:   otlpMessages,
+		complaints: complaint.New(set.Logger, time.Minute),
 	}
 	if cfg.Protocol == protocolAPIv2 {
 		t.messages = batchMessages
@@ -94,12 +91,6 @@ func newTraces(ctx context.Context, set exporter.Settings, cfg *Config) (*traces
 		return nil, fmt.Errorf("make exporter: %w", err)
 	}
 	return t, nil
-}
-
-func throttle(logger *zap.Logger) *zap.Logger {
-	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
-		return zapcore.NewSamplerWithOptions(core, logEvery, 1, 0)
-	}))
 }
 
 func (t *traces) connect(ctx context.Context, host component.Host) error {
@@ -201,7 +192,7 @@ func (t *traces) send(ctx context.Context, m message) (int, string, error) {
 
 func (t *traces) retryable(err error) error {
 	what := advice(err)
-	t.throttled.Warn("Jaeger did not take spans", zap.String("endpoint", t.cfg.ClientConfig.Endpoint),
+	t.complaints.Warn("unanswered/"+what, "Jaeger did not take spans", zap.String("endpoint", t.cfg.ClientConfig.Endpoint),
 		zap.String("protocol", t.cfg.Protocol), zap.String("advice", what), zap.Error(err))
 	err = fmt.Errorf("export spans to jaeger at %s: %w", t.cfg.ClientConfig.Endpoint, err)
 	if delay := retryDelay(err); delay > 0 {
@@ -213,10 +204,11 @@ func (t *traces) retryable(err error) error {
 // settle tallies a request that Jaeger took, perhaps without some spans: OTLP
 // says how many, not which.
 func (t *traces) settle(d *delivery, m message, rejected int, reason string) {
+	t.complaints.Over("unanswered", "Jaeger takes spans again")
 	d.delivered += m.spans() - rejected
 	d.dropped[ledger.ReasonRejected] += rejected
 	if rejected > 0 || reason != "" {
-		t.throttled.Warn("Jaeger refused a part of the spans of a request: they are lost, the others are stored",
+		t.complaints.Warn("refused", "Jaeger refused a part of the spans of a request: they are lost, the others are stored",
 			zap.Int("refused_spans", rejected), zap.Int("spans", m.spans()), zap.String("reason", reason))
 	}
 }
@@ -224,6 +216,6 @@ func (t *traces) settle(d *delivery, m message, rejected int, reason string) {
 // drop tallies a message of a single span.
 func (t *traces) drop(d *delivery, m message, reason string, err error) {
 	d.dropped[reason]++
-	t.throttled.Warn("span is lost: Jaeger will never take it", zap.String("reason", reason),
+	t.complaints.Warn("lost/"+reason, "span is lost: Jaeger will never take it", zap.String("reason", reason),
 		zap.Int("bytes", m.bytes()), zap.Int("limit_bytes", maxMessageBytes), zap.Error(err))
 }
