@@ -3,26 +3,24 @@ package prometheus
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
+
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 )
 
 const scope = "github.com/crowsnest-o11y/crowsnest/exporters/prometheus"
 
-// logInterval is how often one cause is logged at most.
-const logInterval = time.Minute
-
 // telemetry counts what the ledger does not: it is in samples (one per series),
 // the ledger in data points.
 type telemetry struct {
-	log       *zap.Logger
-	throttle  throttle
-	component attribute.KeyValue
+	log        *zap.Logger
+	complaints *complaint.Log
+	component  attribute.KeyValue
 
 	requests  metric.Int64Counter
 	samples   metric.Int64Counter
@@ -37,7 +35,7 @@ type telemetry struct {
 
 func newTelemetry(set component.TelemetrySettings, id string, t *table) (*telemetry, error) {
 	m := set.MeterProvider.Meter(scope)
-	tel := &telemetry{log: set.Logger, component: attribute.String("component", id)}
+	tel := &telemetry{log: set.Logger, complaints: complaint.New(set.Logger, time.Minute), component: attribute.String("component", id)}
 	for _, c := range []struct {
 		to                      *metric.Int64Counter
 		name, unit, description string
@@ -88,6 +86,7 @@ func (t *telemetry) request(a answer) {
 
 func (t *telemetry) sent(samples int) {
 	t.samples.Add(context.Background(), int64(samples), metric.WithAttributes(t.component))
+	t.complaints.Over("unanswered", "Remote write takes samples again.")
 }
 
 func (t *telemetry) retried() {
@@ -100,32 +99,26 @@ func (t *telemetry) exemplarsDropped(n int) {
 
 func (t *telemetry) refusedPoint(endpoint string, p *point, series int, a answer) {
 	t.refused.Add(context.Background(), int64(series), metric.WithAttributes(t.component, attribute.String("reason", p.refused)))
-	if suppressed, ok := t.throttle.pass("refused "+p.refused, time.Now()); ok {
-		t.log.Warn("Remote write refused a data point for good; it is dropped and counted, the rest of its batch is delivered.",
-			zap.String("endpoint", endpoint), zap.String("reason", p.refused), zap.Int("status", a.status),
-			zap.String("metric", p.family.name), zap.Int64("timestamp_ms", p.timestampMs),
-			zap.String("answer", cut(a.text)), zap.Int("suppressed", suppressed))
-	}
+	t.complaints.Warn("refused/"+p.refused, "Remote write refused a data point for good; it is dropped and counted, the rest of its batch is delivered.",
+		zap.String("endpoint", endpoint), zap.String("reason", p.refused), zap.Int("status", a.status),
+		zap.String("metric", p.family.name), zap.Int64("timestamp_ms", p.timestampMs),
+		zap.String("answer", cut(a.text)))
 }
 
 func (t *telemetry) unanswered(endpoint string, a answer, delay time.Duration) {
-	if suppressed, ok := t.throttle.pass("unanswered "+a.code(), time.Now()); ok {
-		t.log.Warn("Remote write did not take samples; nothing is lost, they wait with their sender and are sent again.",
-			zap.String("endpoint", endpoint), zap.Int("status", a.status), zap.Duration("retry_in", delay),
-			zap.String("answer", cut(a.err.Error())), remedy(a), zap.Int("suppressed", suppressed))
-	}
+	t.complaints.Warn("unanswered/"+a.code(), "Remote write did not take samples; nothing is lost, they wait with their sender and are sent again.",
+		zap.String("endpoint", endpoint), zap.Int("status", a.status), zap.Duration("retry_in", delay),
+		zap.String("answer", cut(a.err.Error())), remedy(a))
 }
 
 func (t *telemetry) untrackedPoint(p *point) {
 	t.untracked.Add(context.Background(), 1, metric.WithAttributes(t.component, attribute.String("reason", p.refused)))
-	if suppressed, ok := t.throttle.pass("untracked "+p.refused, time.Now()); ok {
-		remedy := "raise max_bytes, or send fewer series"
-		if p.refused == reasonTypeConflict {
-			remedy = "rename one of the metrics, or give both one type"
-		}
-		t.log.Warn("A data point found no place among the known series: it is not on the page to scrape, and remote write will lack its stale marker.",
-			zap.String("reason", p.refused), zap.String("metric", p.family.name), zap.String("remedy", remedy), zap.Int("suppressed", suppressed))
+	remedy := "raise max_bytes, or send fewer series"
+	if p.refused == reasonTypeConflict {
+		remedy = "rename one of the metrics, or give both one type"
 	}
+	t.complaints.Warn("untracked/"+p.refused, "A data point found no place among the known series: it is not on the page to scrape, and remote write will lack its stale marker.",
+		zap.String("reason", p.refused), zap.String("metric", p.family.name), zap.String("remedy", remedy))
 }
 
 // conflicting counts and logs descriptions that differ from the first one's.
@@ -136,10 +129,8 @@ func (t *telemetry) conflicting(c changes) {
 	}
 	for _, f := range c.typed {
 		t.conflicts.Add(context.Background(), 1, metric.WithAttributes(t.component, attribute.String("part", "type")))
-		if suppressed, ok := t.throttle.pass("type conflict", time.Now()); ok {
-			t.log.Warn("A metric has more than one type; its values are kept, and the type that came first is shown.",
-				zap.String("metric", f.name), zap.String("other_type", f.typ.String()), zap.Int("suppressed", suppressed))
-		}
+		t.complaints.Warn("type_conflict", "A metric has more than one type; its values are kept, and the type that came first is shown.",
+			zap.String("metric", f.name), zap.String("other_type", f.typ.String()))
 	}
 }
 
@@ -149,16 +140,12 @@ func (t *telemetry) scraped(outcome string) {
 
 // untranslated logs data points that have no form in Prometheus.
 func (t *telemetry) untranslated(reason string, n int) {
-	suppressed, ok := t.throttle.pass("untranslated "+reason, time.Now())
-	if !ok {
-		return
-	}
 	remedy := "see the sender of these metrics"
 	if reason == reasonDeltaTemporality {
 		remedy = "set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative at the sender"
 	}
-	t.log.Warn("Data points cannot be stored by Prometheus; they are dropped and counted.",
-		zap.String("reason", reason), zap.Int("points", n), zap.String("remedy", remedy), zap.Int("suppressed", suppressed))
+	t.complaints.Warn("untranslated/"+reason, "Data points cannot be stored by Prometheus; they are dropped and counted.",
+		zap.String("reason", reason), zap.Int("points", n), zap.String("remedy", remedy))
 }
 
 func (t *telemetry) shutdown() {
@@ -174,36 +161,4 @@ func cut(s string) string {
 		return validText(s[:maxLogText])
 	}
 	return validText(s)
-}
-
-// throttle lets one message of a cause pass per logInterval. Causes are made of
-// constants and HTTP statuses, so there are few.
-type throttle struct {
-	mu     sync.Mutex
-	causes map[string]*cause
-}
-
-type cause struct {
-	last       time.Time
-	suppressed int
-}
-
-// pass says whether to log now, and how many were not since the last time.
-func (t *throttle) pass(name string, now time.Time) (suppressed int, ok bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	c := t.causes[name]
-	if c == nil {
-		if t.causes == nil {
-			t.causes = make(map[string]*cause)
-		}
-		t.causes[name] = &cause{last: now}
-		return 0, true
-	}
-	if now.Sub(c.last) < logInterval {
-		c.suppressed++
-		return 0, false
-	}
-	suppressed, c.suppressed, c.last = c.suppressed, 0, now
-	return suppressed, true
 }
