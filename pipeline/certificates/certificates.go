@@ -19,7 +19,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -27,6 +26,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
+
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 )
 
 // Config is what users write.
@@ -40,7 +41,7 @@ func NewFactory() extension.Factory {
 	return extension.NewFactory(component.MustNewType("certificates"),
 		func() component.Config { return &Config{} },
 		func(_ context.Context, set extension.Settings, cfg component.Config) (extension.Extension, error) {
-			return &watch{cfg: cfg.(*Config), set: set, nextLog: map[string]time.Time{}}, nil
+			return &watch{cfg: cfg.(*Config), set: set, complaints: complaint.New(set.Logger, time.Hour)}, nil
 		}, component.StabilityLevelAlpha)
 }
 
@@ -48,10 +49,8 @@ func NewFactory() extension.Factory {
 type watch struct {
 	cfg          *Config
 	set          extension.Settings
+	complaints   *complaint.Log
 	registration metric.Registration
-
-	mu      sync.Mutex
-	nextLog map[string]time.Time // by path
 }
 
 // Start registers the gauge crowsnest_certificate_expiry_timestamp_seconds.
@@ -66,9 +65,10 @@ func (w *watch) Start(context.Context, component.Host) error {
 		for usage, path := range w.cfg.Files {
 			end, err := readEnd(path)
 			if err != nil {
-				w.report(path, err)
+				w.complaints.Warn(path, "cannot tell when a certificate ends: no alert will come before it does", zap.String("file", path), zap.Error(err))
 				continue
 			}
+			w.complaints.Over(path, "can tell again when a certificate ends", zap.String("file", path))
 			o.ObserveFloat64(gauge, float64(end.Unix()), metric.WithAttributes(attribute.String("usage", usage)))
 		}
 		return nil
@@ -82,17 +82,6 @@ func (w *watch) Shutdown(context.Context) error {
 		return nil
 	}
 	return w.registration.Unregister()
-}
-
-func (w *watch) report(path string, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	now := time.Now()
-	if now.Before(w.nextLog[path]) {
-		return
-	}
-	w.nextLog[path] = now.Add(time.Hour)
-	w.set.Logger.Warn("cannot tell when a certificate ends: no alert will come before it does", zap.String("file", path), zap.Error(err))
 }
 
 // maxFileBytes is far above any chain of certificates.
