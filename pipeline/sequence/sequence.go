@@ -22,7 +22,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -33,6 +32,8 @@ import (
 	"go.opentelemetry.io/collector/pipeline"
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
+
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 )
 
 // Config is what users write.
@@ -62,12 +63,9 @@ func NewFactory() connector.Factory {
 type traces struct {
 	component.StartFunc
 	component.ShutdownFunc
-	logger *zap.Logger
-	failed metric.Int64Counter
-	order  []consumer.Traces
-
-	mu      sync.Mutex
-	nextLog time.Time
+	complaints *complaint.Log
+	failed     metric.Int64Counter
+	order      []consumer.Traces
 }
 
 func newTraces(_ context.Context, set connector.Settings, cfg component.Config, next consumer.Traces) (connector.Traces, error) {
@@ -82,7 +80,7 @@ func newTraces(_ context.Context, set connector.Settings, cfg component.Config, 
 	if err != nil {
 		return nil, fmt.Errorf("make counter of failed spans: %w", err)
 	}
-	t := &traces{logger: set.Logger, failed: failed}
+	t := &traces{complaints: complaint.New(set.Logger, time.Minute), failed: failed}
 	for _, id := range cfg.(*Config).Pipelines {
 		c, err := router.Consumer(id)
 		if err != nil {
@@ -108,21 +106,9 @@ func (t *traces) ConsumeTraces(ctx context.Context, td ptrace.Traces) error {
 		n := td.SpanCount() // before the call: afterwards the spans are not ours to read
 		if err := c.ConsumeTraces(ctx, td); err != nil {
 			t.failed.Add(ctx, int64(n))
-			t.report(err)
+			t.complaints.Error("refused", "a later pipeline of the sequence refused spans that the first one has; what it makes of them (such as span metrics) lacks them", zap.Error(err))
 			break // it may hold on to the spans
 		}
 	}
 	return first
-}
-
-// report logs a later pipeline's error, at most once a minute.
-func (t *traces) report(err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := time.Now()
-	if now.Before(t.nextLog) {
-		return
-	}
-	t.nextLog = now.Add(time.Minute)
-	t.logger.Error("a later pipeline of the sequence refused spans that the first one has; what it makes of them (such as span metrics) lacks them", zap.Error(err))
 }
