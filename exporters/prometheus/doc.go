@@ -42,9 +42,9 @@
 // A data point with NoRecordedValue becomes a stale marker for each of its
 // series; so do the buckets or quantiles that a histogram or summary has no more,
 // and all of a classic histogram that becomes a native one. No marker is
-// written for a series that merely stopped coming: agents reconnect to another
-// aggregator every minute, which writes later samples already, and a marker put
-// among them would be a hole. Prometheus itself ends such a series five minutes
+// written for a series that merely stopped coming: its agent may have moved to
+// another aggregator, which writes later samples already, and a marker put among
+// them would be a hole. Prometheus itself ends such a series five minutes
 // after its last sample.
 //
 // # Expiry
@@ -78,16 +78,18 @@
 //
 // # Several aggregators
 //
-// An agent is connected to one aggregator; when it moves to another one, the
-// first keeps its series on the page until they expire: two intervals. Prometheus
-// scrapes both, and sees for that time the last old value beside the new ones,
-// which a counter's rate takes for resets. So with a page agents must keep to
-// their aggregator as long as it is there, by the Service's session affinity; the
-// chart sets it when there is a page. What is left: the pod that follows an agent's
-// has another address and may come to another aggregator, so that a rollout of
-// the agents shows as resets; and aggregators that are added get new agents only.
-// Remote write needs none of this, since a sample is sent once with
-// its own timestamp: with aggregators that come and go, prefer it.
+// An agent is connected to one aggregator. Were it to move to another one while
+// both live, the first would keep its series on the page until they expire: two
+// intervals in which Prometheus, which scrapes both, sees the last old value
+// beside the new ones and takes that for resets of counters. So with a page,
+// agents stay with their aggregator as long as it is there, also when they are
+// replaced (pipeline/rendezvous, with a file; the chart sets it when there is a
+// page). The page of an aggregator that is gone is gone, too, so that a move from
+// there leaves one value of each series. What this costs: aggregators that are
+// added get only agents that lost theirs. What is left: an agent that cannot reach
+// an aggregator that Prometheus can moves, and is on two pages for two intervals.
+// Remote write needs none of this, since a sample is sent once with its own
+// timestamp: with aggregators that come and go, prefer it.
 //
 // # Cost
 //

@@ -13,6 +13,7 @@ import (
 	"github.com/crowsnest-o11y/crowsnest/pipeline/certificates"
 	"github.com/crowsnest-o11y/crowsnest/pipeline/kubeattrs"
 	"github.com/crowsnest-o11y/crowsnest/pipeline/kubepods"
+	"github.com/crowsnest-o11y/crowsnest/pipeline/rendezvous"
 	"github.com/crowsnest-o11y/crowsnest/pipeline/spool"
 	"github.com/crowsnest-o11y/crowsnest/receivers/containerlogs"
 	"github.com/crowsnest-o11y/crowsnest/receivers/cri"
@@ -60,6 +61,6 @@ func Program() pipeline.Program {
 		spool.NewFactory(),
 	)
 	p.UpstreamExporters = append(p.UpstreamExporters, otlpexporter.NewFactory())
-	p.Extensions = append(p.Extensions, kubepods.NewFactory(), certificates.NewFactory())
+	p.Extensions = append(p.Extensions, kubepods.NewFactory(), rendezvous.NewFactory(), certificates.NewFactory())
 	return p
 }

@@ -159,18 +159,17 @@ func plain(v any) any {
 	return v
 }
 
-func TestCertificateIsForTheNameThatAgentsDial(t *testing.T) {
+func TestCertificateIsForTheNameThatAgentsVerify(t *testing.T) {
 	objects := decode(t, render(t, "quickstart"))
 	variables, _ := at(container(workload(objects, "agent")), "env").([]any)
 	var host string
 	for _, v := range variables {
-		if at(v, "name") == "CROWSNEST_AGGREGATOR_ENDPOINT" {
-			endpoint, _ := at(v, "value").(string)
-			host = strings.TrimSuffix(endpoint, ":4317")
+		if at(v, "name") == "CROWSNEST_AGGREGATOR_SERVER_NAME" {
+			host, _ = at(v, "value").(string)
 		}
 	}
 	names := verifyCertificates(t, objects)
 	if !slices.Contains(names, host) {
-		t.Errorf("agents dial %q; the certificate is for %q", host, names)
+		t.Errorf("agents verify %q; the certificate is for %q", host, names)
 	}
 }

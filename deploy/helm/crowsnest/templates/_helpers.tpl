@@ -285,10 +285,18 @@ root, "agent" or "aggregator".
   "POD_NAME" (dict "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.name")))
   "POD_NAMESPACE" (dict "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.namespace")))
   "K8S_CLUSTER_NAME" .Values.clusterName
-  "CROWSNEST_AGGREGATOR_ENDPOINT" (default (printf "%s:4317" (include "crowsnest.aggregatorHost" .)) .Values.agent.aggregatorEndpoint)
+  "CROWSNEST_AGGREGATOR_ENDPOINT" (default (printf "%s-aggregator-headless.%s.svc:4317" (include "crowsnest.fullname" .) (include "crowsnest.namespace" .)) .Values.agent.aggregatorEndpoint)
   "CROWSNEST_POD_SOURCE" .Values.agent.podSource
   "CROWSNEST_KUBELET_ENDPOINT" .Values.agent.kubelet.endpoint
   "CROWSNEST_KUBELET_INSECURE_SKIP_VERIFY" .Values.agent.kubelet.insecureSkipVerify }}
+{{- if not (or .Values.agent.aggregatorEndpoint (eq .Values.tls.mode "disabled")) }}
+{{- /* Certificates have one name for all ways to the aggregators. */}}
+{{- $_ := set $env "CROWSNEST_AGGREGATOR_SERVER_NAME" (include "crowsnest.aggregatorHost" .) }}
+{{- end }}
+{{- if dig "exporters" "prometheus" "scrape" "" (.Values.aggregator.config | default dict) }}
+{{- /* There is a page to scrape: a node's series must not be on two. */}}
+{{- $_ := set $env "CROWSNEST_AGGREGATOR_FILE" "/var/lib/crowsnest/aggregator" }}
+{{- end }}
 {{- if ne .Values.agent.podSource "apiserver" }}
 {{- $_ := set $env "CROWSNEST_MONITORS" "false" }}
 {{- end }}
