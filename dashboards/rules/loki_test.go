@@ -31,6 +31,8 @@ func TestLokiEvaluatesItsAlerts(t *testing.T) {
 	labels := func(service string) map[string]string {
 		return map[string]string{"cluster": "c1", "namespace": "shop", "service_name": service, "pod": service + "-0", "container": "app"}
 	}
+	push(t, loki.URL, labels("broken"), old[:len(old)-100], "level=info msg=fine")
+	push(t, loki.URL, labels("broken"), recent, "level=error msg=broken")
 	push(t, loki.URL, labels("new"), recent, "level=error msg=broken")
 	push(t, loki.URL, labels("always"), old, "level=error msg=broken")
 	push(t, loki.URL, labels("few"), recent[:20], "level=error msg=broken")
@@ -43,7 +45,7 @@ func TestLokiEvaluatesItsAlerts(t *testing.T) {
 		byName[a.Name] = a
 	}
 	for name, want := range map[string][]map[string]string{
-		"LogErrorSpike": {{"cluster": "c1", "namespace": "shop", "service_name": "new"}},
+		"LogErrorSpike": {{"cluster": "c1", "namespace": "shop", "service_name": "broken"}},
 		"LogStackTrace": {{"cluster": "c1", "namespace": "shop", "pod": "crashed-0", "container": "app"}},
 	} {
 		a := byName[name]
