@@ -86,6 +86,12 @@ type JobConfig struct {
 	Limits   LimitsConfig  `mapstructure:"limits"`
 	// HonorLabels: labels of the page win over the target's.
 	HonorLabels bool `mapstructure:"honor_labels"`
+	// MetricNameEscapingScheme is what is asked for where names of metrics or labels
+	// have other characters than letters, digits, "_" and ":", such as the dots of
+	// OpenTelemetry's: "underscores" has "_" in their stead; "dots" and "values" are
+	// Prometheus' other two. Empty is "allow-utf-8", as in Prometheus 3: the names as
+	// they are.
+	MetricNameEscapingScheme string `mapstructure:"metric_name_escaping_scheme"`
 	// Optional targets may be out of reach by design: they have no series, not
 	// even up, until they answered once.
 	Optional bool `mapstructure:"optional"`
@@ -206,6 +212,9 @@ func (j *JobConfig) validate(c *Config, where string) error {
 	}
 	if j.Path != "" && !strings.HasPrefix(j.Path, "/") {
 		refuse("path: %q does not begin with /", j.Path)
+	}
+	if _, err := model.ToEscapingScheme(j.MetricNameEscapingScheme); err != nil && j.MetricNameEscapingScheme != "" {
+		refuse("metric_name_escaping_scheme: %q, must be allow-utf-8, underscores, dots or values", j.MetricNameEscapingScheme)
 	}
 	if (j.TLS.CertFile == "") != (j.TLS.KeyFile == "") {
 		refuse("tls: cert_file and key_file belong together")

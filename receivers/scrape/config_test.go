@@ -52,6 +52,8 @@ func TestConfigurations(t *testing.T) {
 		{job(map[string]any{"labels": map[string]any{"__address__": "x"}}), `jobs[0].labels: "__address__"`},
 		{job(map[string]any{"scheme": "ftp"}), `jobs[0].scheme: "ftp"`},
 		{job(map[string]any{"path": "metrics"}), `jobs[0].path: "metrics"`},
+		{job(map[string]any{"metric_name_escaping_scheme": "underscores"}), ""},
+		{job(map[string]any{"metric_name_escaping_scheme": "dashes"}), `jobs[0].metric_name_escaping_scheme: "dashes"`},
 		{job(map[string]any{"interval": "5s", "timeout": "6s"}), "jobs[0].timeout: 6s"},
 		{job(map[string]any{"targets": []any{"10.0.0.1:80"}, "token_file": "/t"}), "jobs[0].token_file: would be sent unencrypted"},
 		{job(map[string]any{"tls": map[string]any{"cert_file": "/c"}}), "jobs[0].tls: cert_file and key_file belong together"},

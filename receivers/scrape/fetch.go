@@ -11,17 +11,24 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/prometheus/common/model"
 )
 
-// The Accept headers that Prometheus v3 sends, without and with native
+// accept is the header that Prometheus v3 sends with and without native
 // histograms, so that pages come with the names they have there.
-const (
-	acceptText = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6," +
+func accept(native bool, escaping string) string {
+	if escaping == "" {
+		escaping = model.AllowUTF8
+	}
+	text := "application/openmetrics-text;version=1.0.0;escaping=" + escaping + ";q=0.6," +
 		"application/openmetrics-text;version=0.0.1;q=0.5," +
-		"text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4," +
+		"text/plain;version=1.0.0;escaping=" + escaping + ";q=0.4," +
 		"text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
-	acceptNative = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7," + acceptText
-)
+	if native {
+		return "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7," + text
+	}
+	return text
+}
 
 // maxRedirects is the number that Prometheus follows.
 const maxRedirects = 10

@@ -43,6 +43,7 @@ type job struct {
 	honorTimestamps bool
 	native          bool
 	classic         bool
+	escaping        string // of names, as Prometheus calls the schemes; empty: none
 	// tentative targets may be out of reach by design: they have no series but
 	// crowsnest_control_plane_scrapable until they answered once.
 	tentative bool

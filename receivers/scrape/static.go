@@ -40,7 +40,7 @@ func (r *scrapeReceiver) staticJob(c *JobConfig) *job {
 	if c.Path != "" {
 		j.path = c.Path
 	}
-	j.honorLabels, j.tentative = c.HonorLabels, c.Optional
+	j.honorLabels, j.tentative, j.escaping = c.HonorLabels, c.Optional, c.MetricNameEscapingScheme
 	j.http.TLSConfig = promconfig.TLSConfig{
 		CAFile: c.TLS.CAFile, CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile,
 		ServerName: c.TLS.ServerName, InsecureSkipVerify: c.TLS.InsecureSkipVerify,

@@ -87,6 +87,25 @@ func TestEveryTypeOfClientGolang(t *testing.T) {
 	}
 }
 
+// What OpenTelemetry's SDK exposes has dots, as target_info of our own programs.
+func TestEscapingOfNames(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "target_info"}, []string{"service.name", "service.version"})
+	info.WithLabelValues("crowsnest-agent", "1.2.3").Set(1)
+	registry.MustRegister(info)
+	s := serve(t, promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	for scheme, want := range map[string]string{
+		"":            `"service.version"="1.2.3"`,
+		"allow-utf-8": `"service.version"="1.2.3"`,
+		"underscores": `service_version="1.2.3"`,
+	} {
+		j := job1(s)
+		j.MetricNameEscapingScheme = scheme
+		r := newRig(t, func(c *Config) { c.Jobs = []JobConfig{j} })
+		eventually(t, "labels by scheme "+scheme, func() bool { return len(r.store.live(`"target_info"`, want)) == 1 })
+	}
+}
+
 func TestNativeHistograms(t *testing.T) {
 	s := serve(t, promhttp.HandlerFor(registry(), promhttp.HandlerOpts{}))
 	r := newRig(t, func(c *Config) { c.Jobs, c.NativeHistograms = []JobConfig{job1(s)}, true })

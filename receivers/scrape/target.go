@@ -253,10 +253,7 @@ func (s *scraper) read(ctx context.Context, started time.Time, out [places]pmetr
 // fetch tries the target's URLs, from the one that answered last on.
 func (s *scraper) fetch(ctx context.Context) (got *fetched, err error) {
 	j := s.is.job
-	r := request{accept: acceptText, timeout: j.timeout, maxBytes: j.maxBody}
-	if j.native {
-		r.accept = acceptNative
-	}
+	r := request{accept: accept(j.native, j.escaping), timeout: j.timeout, maxBytes: j.maxBody}
 	for range s.is.urls {
 		r.url = s.is.urls[s.turn%len(s.is.urls)]
 		got, err = fetch(ctx, j.client, r, s.bodies)
