@@ -51,7 +51,7 @@ var mayImport = map[string][]string{
 	"receivers":  {"kubemeta", "kubeapi", "ledger", "complaint"},
 	"exporters":  {"kubemeta", "ledger", "complaint"},
 	"component":  {"kubemeta", "kubeapi", "ledger", "complaint"}, // pipeline/<noun>
-	"kubemeta":   {"kubeapi"},
+	"kubemeta":   {"kubeapi", "complaint"},
 	"kubeapi":    {},
 	"ledger":     {},
 	"complaint":  {},
