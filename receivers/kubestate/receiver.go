@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 	"k8s.io/client-go/rest"
 
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 	"github.com/crowsnest-o11y/crowsnest/kubemeta"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
@@ -108,7 +109,7 @@ func (r *stateReceiver) run(ctx context.Context) {
 	var wg, listed sync.WaitGroup
 	defer r.client.CloseIdleConnections()
 	budget := &budget{max: r.cfg.MaxBytes}
-	send := &sender{next: r.next, account: r.account, telemetry: r.telemetry, logger: newComplaints(r.set.Logger)}
+	send := &sender{next: r.next, account: r.account, telemetry: r.telemetry, complaints: complaint.New(r.set.Logger, complaint.Interval)}
 	var counts []*selfCounts
 	for _, k := range r.cfg.kinds() {
 		w := r.watcher(k, budget)

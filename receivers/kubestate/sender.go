@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.uber.org/zap"
 
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
 
@@ -19,14 +20,14 @@ const reasonRefused = "refused"
 
 // sender tells the state of all stores at each interval. Of one goroutine.
 type sender struct {
-	mu        sync.Mutex
-	stores    []*store    // custom resources' come later
-	self      *selfReport // nil where another program tells it
-	next      consumer.Metrics
-	account   *ledger.Account
-	telemetry *telemetry
-	logger    *complaints
-	batch     batch
+	mu         sync.Mutex
+	stores     []*store    // custom resources' come later
+	self       *selfReport // nil where another program tells it
+	next       consumer.Metrics
+	account    *ledger.Account
+	telemetry  *telemetry
+	complaints *complaint.Log
+	batch      batch
 }
 
 // run sends once the first lists are there or an interval is over, and then at
@@ -143,12 +144,12 @@ func (s *sender) send(ctx context.Context) {
 	switch {
 	case err == nil || ctx.Err() != nil && !taken:
 	case taken:
-		s.logger.warn("rejected", "Cluster state was rejected by the pipeline; the component that did so has counted its points",
+		s.complaints.Warn("rejected", "Cluster state was rejected by the pipeline; the component that did so has counted its points",
 			zap.Int("points", points), zap.Error(err))
 	default:
 		s.account.Received(points)
 		s.account.Dropped(points, reasonRefused)
-		s.logger.warn(reasonRefused, "Cluster state was not taken by the pipeline; the next interval tells it anew",
+		s.complaints.Warn(reasonRefused, "Cluster state was not taken by the pipeline; the next interval tells it anew",
 			zap.Int("points", points), zap.Error(err))
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.uber.org/zap"
+
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 )
 
 // kubeconfigOf writes a file that leads to a server.
@@ -75,7 +77,7 @@ func TestTimeAfterAWait(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &sender{stores: []*store{objects}, next: next, telemetry: telemetry, logger: newComplaints(zap.NewNop())}
+		s := &sender{stores: []*store{objects}, next: next, telemetry: telemetry, complaints: complaint.New(zap.NewNop(), complaint.Interval)}
 		s.pass(t.Context())
 		if got := fmt.Sprint(ages); got != "[0s 0s 2h0m0s]" {
 			t.Errorf("times of batches, after the begin: %v", got)

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 )
 
@@ -93,16 +94,16 @@ const reasonValue = "value"
 // report is how one watcher fares. Of its goroutine, but for the counts.
 type report struct {
 	telemetry  *telemetry
-	complaints *complaints
+	complaints *complaint.Log
 	kind       *kind
 	resource   metric.MeasurementOption
 	self       *selfCounts
-	failing    bool
+	denied     bool // and the log says so
 }
 
 func newReport(t *telemetry, k *kind, logger *zap.Logger, self *selfCounts) *report {
 	return &report{telemetry: t, kind: k, self: self, resource: resourceOf(k),
-		complaints: newComplaints(logger.With(zap.String("resource", k.resource)))}
+		complaints: complaint.New(logger.With(zap.String("resource", k.resource)), complaint.Interval)}
 }
 
 // bad counts an error and logs it unless its cause was logged lately.
@@ -113,8 +114,7 @@ func (r *report) bad(err error) {
 	if reason == kubeapi.Expired { // ordinary after a long pause; the list follows at once
 		return
 	}
-	r.failing = true
-	r.complaints.warn(string(reason), "Objects cannot be read from the API server: the last known ones are told of, and reading is tried again",
+	r.complaints.Warn("read/"+string(reason), "Objects cannot be read from the API server: the last known ones are told of, and reading is tried again",
 		zap.String("reason", string(reason)),
 		zap.String("remedy", kubeapi.Remedy(reason, "list and watch on "+r.kind.resource+", or leave them out of resources")), zap.Error(err))
 }
@@ -122,19 +122,17 @@ func (r *report) bad(err error) {
 // leftOut says once that a kind is denied to this program, which may be meant so:
 // no alert should come of it.
 func (r *report) leftOut(err error) {
-	if !r.failing {
-		r.complaints.logger.Info("These objects may not be read, so none are told of; grant the service account list and watch on them if they should be",
+	if !r.denied {
+		r.complaints.Info("read/denied", "These objects may not be read, so none are told of; grant the service account list and watch on them if they should be",
 			zap.Error(err))
 	}
-	r.failing = true
+	r.denied = true
 }
 
 // good notes that a list succeeded.
 func (r *report) good() {
-	if r.failing {
-		r.complaints.logger.Info("Objects can be read from the API server again")
-	}
-	r.failing = false
+	r.complaints.Over("read", "Objects can be read from the API server again")
+	r.denied = false
 }
 
 func (r *report) listed(err error) { r.self.list.count(err) }
@@ -156,7 +154,7 @@ func (r *report) unreadable(f *customFamily, err error) {
 	r.telemetry.errors.Add(context.Background(), 1, metric.WithAttributes(
 		attribute.String("resource", r.kind.resource), attribute.String("reason", reasonValue)))
 	if !f.quiet {
-		r.complaints.warn("value of "+f.name, "A custom resource has no value that its metric can have; set errorLogV to be spared this",
+		r.complaints.Warn("value/"+f.name, "A custom resource has no value that its metric can have; set errorLogV to be spared this",
 			zap.String("metric", f.name), zap.Error(err))
 	}
 }
@@ -164,39 +162,5 @@ func (r *report) unreadable(f *customFamily, err error) {
 // refused counts an object for which there was no room.
 func (r *report) refused() {
 	r.telemetry.refusals.Add(context.Background(), 1, r.resource)
-	r.complaints.warn("max_bytes", "Objects are left out since max_bytes is reached; raise it, or leave out resources")
-}
-
-// complaintInterval is how often one cause is logged while it lasts.
-const complaintInterval = 5 * time.Minute
-
-// complaints logs each cause at once and then seldom. A cause is a constant,
-// so there are few. Of one goroutine.
-type complaints struct {
-	logger *zap.Logger
-	causes map[string]*complaint
-}
-
-type complaint struct {
-	logged     time.Time
-	suppressed int
-}
-
-func newComplaints(logger *zap.Logger) *complaints {
-	return &complaints{logger: logger, causes: map[string]*complaint{}}
-}
-
-// warn logs a message for a cause unless it did so lately.
-func (c *complaints) warn(cause, message string, fields ...zap.Field) {
-	known := c.causes[cause]
-	if known == nil {
-		known = &complaint{}
-		c.causes[cause] = known
-	}
-	if !known.logged.IsZero() && time.Since(known.logged) < complaintInterval {
-		known.suppressed++
-		return
-	}
-	c.logger.Warn(message, append(fields, zap.Int("suppressed", known.suppressed))...)
-	known.logged, known.suppressed = time.Now(), 0
+	r.complaints.Warn("max_bytes", "Objects are left out since max_bytes is reached; raise it, or leave out resources")
 }
