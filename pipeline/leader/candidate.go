@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/kubemeta"
 )
 
@@ -79,7 +80,7 @@ func (c *candidate) election(config *rest.Config) (leaderelection.LeaderElection
 	}
 	election := leaderelection.LeaderElectionConfig{
 		Name:            c.cfg.Lease,
-		Lock:            &watchedLock{Interface: lock, candidate: c},
+		Lock:            &watchedLock{Interface: lock, candidate: c, complaints: complaint.New(c.set.Logger, complaint.Interval)},
 		LeaseDuration:   c.cfg.LeaseDuration,
 		RenewDeadline:   c.cfg.renewDeadline(),
 		RetryPeriod:     c.cfg.retryPeriod(),

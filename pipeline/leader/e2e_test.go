@@ -120,7 +120,7 @@ func TestOneLeadsAtATimeOnARealAPIServer(t *testing.T) {
 	if works[0].leads.Load() {
 		t.Error("a still leads")
 	}
-	if a.logs.FilterMessageSnippet("Lease cannot be read or written").Len() != 1 {
+	if n := a.logs.FilterMessageSnippet("Lease cannot be read or written").Len(); n == 0 || n > 2 { // each, once
 		t.Errorf("a says: %v", a.logs.All())
 	}
 

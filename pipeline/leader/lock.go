@@ -2,13 +2,14 @@ package leader
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/klog/v2"
+
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 )
 
 // quiet keeps client-go's own lines out of the log; watchedLock tells what
@@ -20,20 +21,15 @@ func quiet(ctx context.Context) context.Context {
 // watchedLock counts and logs the errors of a lock.
 type watchedLock struct {
 	resourcelock.Interface
-	candidate *candidate
-
-	mu     sync.Mutex
-	logged time.Time
+	candidate  *candidate
+	complaints *complaint.Log
 }
-
-// logInterval is how often errors are logged while they last.
-const logInterval = 5 * time.Minute
 
 // Get reads the lease.
 func (l *watchedLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
 	record, raw, err := l.Interface.Get(ctx)
 	if !apierrors.IsNotFound(err) { // the first candidate makes it
-		l.note(ctx, err)
+		l.note(ctx, "read", err)
 	}
 	return record, raw, err
 }
@@ -43,7 +39,7 @@ func (l *watchedLock) Create(ctx context.Context, record resourcelock.LeaderElec
 	began := time.Now()
 	err := l.Interface.Create(ctx, record)
 	if !apierrors.IsAlreadyExists(err) { // another one was faster
-		l.note(ctx, err)
+		l.note(ctx, "write", err)
 	}
 	if err == nil && record.HolderIdentity == l.Identity() { // else it was given back
 		select {
@@ -59,7 +55,7 @@ func (l *watchedLock) Update(ctx context.Context, record resourcelock.LeaderElec
 	began := time.Now()
 	err := l.Interface.Update(ctx, record)
 	if !apierrors.IsConflict(err) { // another one was faster
-		l.note(ctx, err)
+		l.note(ctx, "write", err)
 	}
 	if err == nil && record.HolderIdentity == l.Identity() { // else it was given back
 		select {
@@ -70,21 +66,19 @@ func (l *watchedLock) Update(ctx context.Context, record resourcelock.LeaderElec
 	return err
 }
 
-func (l *watchedLock) note(ctx context.Context, err error) {
-	if err == nil || ctx.Err() != nil && context.Cause(ctx) == context.Canceled {
+func (l *watchedLock) note(ctx context.Context, operation string, err error) {
+	if err == nil {
+		l.complaints.Over(operation, "Lease can be read or written again", zap.String("lease", l.Describe()), zap.String("operation", operation))
+		return
+	}
+	if ctx.Err() != nil && context.Cause(ctx) == context.Canceled {
 		return
 	}
 	l.candidate.telemetry.failed()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if time.Since(l.logged) < logInterval {
-		return
-	}
-	l.logged = time.Now()
 	remedy := "check that the API server runs and that network policies let this program reach it"
 	if apierrors.IsForbidden(err) {
 		remedy = "grant the service account get, create and update on leases of coordination.k8s.io in this namespace"
 	}
-	l.candidate.set.Logger.Warn("Lease cannot be read or written: while that lasts, a leader ends its work and no other is found",
-		zap.String("lease", l.Describe()), zap.String("remedy", remedy), zap.Error(err))
+	l.complaints.Warn(operation, "Lease cannot be read or written: while that lasts, a leader ends its work and no other is found",
+		zap.String("lease", l.Describe()), zap.String("operation", operation), zap.String("remedy", remedy), zap.Error(err))
 }
