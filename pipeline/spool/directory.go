@@ -205,7 +205,7 @@ func (d *directory) inspect(id uint64, from int64, b *book) (*segment, error) {
 		return nil, fmt.Errorf("read %s at %d: %w", f.Name(), end, err)
 	}
 	if end < size {
-		b.log.Warn("the end of a spool segment is cut off: it was being written when the last process or the machine died, or the disk is damaged",
+		b.complaints.Warn("torn", "the end of a spool segment is cut off: it was being written when the last process or the machine died, or the disk is damaged",
 			zap.String("segment", f.Name()), zap.Int64("offset", end), zap.Int64("bytes", size-end))
 		b.corrupt(0, size-end)
 		if err := f.Truncate(end); err != nil {

@@ -222,7 +222,7 @@ func (q *queue) makeRoomLocked(n int64) error {
 		s := q.segments[oldest]
 		q.removeLocked(oldest)
 		q.book.dropped(s.items, ledger.ReasonQueueFull)
-		q.book.log.Warn("spool is full: its oldest entries are lost; the next hop is down or too slow, or max_bytes is too small",
+		q.book.complaints.Warn("full", "spool is full: its oldest entries are lost; the next hop is down or too slow, or max_bytes is too small",
 			zap.Int("items", s.items), zap.Int64("bytes", s.bytes), zap.Int64("max_bytes", q.maxBytes))
 	}
 	return nil
@@ -342,7 +342,7 @@ func sized(b []byte, n int64) []byte {
 func (q *queue) abandonLocked(err error) {
 	s := q.segments[0]
 	q.book.corrupt(s.items, s.bytes-q.cursor.offset)
-	q.book.log.Error("the rest of a spool segment cannot be read: its entries are lost; check the disk",
+	q.book.complaints.Error("unreadable", "the rest of a spool segment cannot be read: its entries are lost; check the disk",
 		zap.String("segment", q.media.name(s.id)), zap.Int64("offset", q.cursor.offset),
 		zap.Int("items", s.items), zap.Error(err))
 	q.removeLocked(0)
@@ -355,7 +355,7 @@ func (q *queue) ack(r run) {
 	defer q.mu.Unlock()
 	q.inflight = false
 	if r.corrupt > 0 {
-		q.book.log.Error("entries in the spool fail their checksum: they are lost; check the disk",
+		q.book.complaints.Error("checksum", "entries in the spool fail their checksum: they are lost; check the disk",
 			zap.String("segment", q.media.name(q.cursor.segment)), zap.Int64("offset", q.cursor.offset), zap.Int("items", r.corrupt))
 		q.book.corrupt(r.corrupt, 0)
 	}

@@ -135,6 +135,7 @@ func (s *spool[T]) consume(ctx context.Context, data T) error {
 	if err != nil {
 		return s.pass(ctx, q, data, s.refusal(items, len(payload), err))
 	}
+	s.book.complaints.Over("refused", "data can be spooled again")
 	select {
 	case s.wake <- struct{}{}:
 	default: // it is going to look anyway
@@ -162,7 +163,7 @@ func (s *spool[T]) refusal(items, bytes int, err error) error {
 	err = fmt.Errorf("spool %s: %w", s.signal.name, err)
 	if errors.Is(err, errTooLarge) {
 		s.book.account.Dropped(items, reasonTooLarge)
-		s.book.log.Warn("data are lost: one request is larger than a quarter of the spool; make max_bytes larger or requests smaller",
+		s.book.complaints.Warn(reasonTooLarge, "data are lost: one request is larger than a quarter of the spool; make max_bytes larger or requests smaller",
 			zap.Int("items", items), zap.Int("bytes", bytes), zap.Int64("max_bytes", s.cfg.maxBytes()))
 		return consumererror.NewPermanent(err)
 	}
@@ -171,7 +172,7 @@ func (s *spool[T]) refusal(items, bytes int, err error) error {
 		reason = ledger.ReasonQueueFull
 	}
 	s.book.refused(items, reason)
-	s.book.log.Error("cannot spool data: they are sent on unspooled if nothing waits, else they go back to their sender; free the disk or repair it",
+	s.book.complaints.Error("refused/"+reason, "cannot spool data: they are sent on unspooled if nothing waits, else they go back to their sender; free the disk or repair it",
 		zap.Int("items", items), zap.Error(err))
 	return err
 }
@@ -218,10 +219,11 @@ func (s *spool[T]) deliver(ctx context.Context, q *queue, r run) bool {
 			err = s.signal.send(ctx, data)
 		}
 		if err == nil || consumererror.IsPermanent(err) {
+			s.book.complaints.Over("unanswered", "the next hop takes spooled data again")
 			q.ack(r)
 			return true
 		}
-		s.book.log.Warn("the next hop did not take spooled data: they stay in the spool and are sent again",
+		s.book.complaints.Warn("unanswered", "the next hop did not take spooled data: they stay in the spool and are sent again",
 			zap.Int("items", r.items), zap.Error(err))
 		if !s.wait(ctx, delay) {
 			return false
@@ -307,7 +309,7 @@ func (s *spool[T]) Shutdown(ctx context.Context) error {
 	s.cancel()
 	if left := q.stat().items; left > 0 && !s.durable() {
 		s.book.dropped(left, reasonShutdown)
-		s.book.log.Warn("data in memory are lost: the next hop did not take them before the end; give the spool a directory",
+		s.book.complaints.Warn(reasonShutdown, "data in memory are lost: the next hop did not take them before the end; give the spool a directory",
 			zap.Int("items", left))
 	}
 	return errors.Join(s.gauges.Unregister(), q.close())

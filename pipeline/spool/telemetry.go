@@ -3,27 +3,23 @@ package spool
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
+	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
 
 const scope = "github.com/crowsnest-o11y/crowsnest/pipeline/spool"
 
-// logEvery is the shortest time between two log lines of one kind.
-const logEvery = 10 * time.Second
-
 // book is where a spool's counts and log lines go: the ledger, and what the
 // spool says about itself.
 type book struct {
-	log     *zap.Logger // throttled
-	account *ledger.Account
+	complaints *complaint.Log
+	account    *ledger.Account
 
 	meter        metric.Meter
 	attrs        metric.MeasurementOption
@@ -33,47 +29,11 @@ type book struct {
 	faults       metric.Int64Counter
 }
 
-// throttle lets one entry of each message through per logEvery. zap's own
-// sampler takes half a MiB for each logger.
-type throttle struct {
-	zapcore.Core
-	last *lastLogged
-}
-
-// lastLogged is when a message was logged last. Messages are constants.
-type lastLogged struct {
-	mu sync.Mutex
-	at map[string]time.Time
-}
-
-func (t throttle) With(fields []zapcore.Field) zapcore.Core {
-	return throttle{t.Core.With(fields), t.last}
-}
-
-func (t throttle) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if !t.Enabled(e.Level) || !t.last.pass(e) {
-		return ce
-	}
-	return t.Core.Check(e, ce)
-}
-
-func (l *lastLogged) pass(e zapcore.Entry) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if last, ok := l.at[e.Message]; ok && e.Time.Sub(last) < logEvery {
-		return false
-	}
-	l.at[e.Message] = e.Time
-	return true
-}
-
 func newBook(mp metric.MeterProvider, log *zap.Logger, signal ledger.Signal, component string) (*book, error) {
 	b := &book{
-		log: log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
-			return throttle{core, &lastLogged{at: map[string]time.Time{}}}
-		})),
-		meter: mp.Meter(scope),
-		base:  []attribute.KeyValue{attribute.String("component", component), attribute.String("signal", string(signal))},
+		complaints: complaint.New(log, time.Minute),
+		meter:      mp.Meter(scope),
+		base:       []attribute.KeyValue{attribute.String("component", component), attribute.String("signal", string(signal))},
 	}
 	b.attrs = metric.WithAttributes(b.base...)
 	var err error
@@ -156,5 +116,5 @@ func (b *book) refused(items int, reason string) {
 // fault counts and logs an operation that failed; cost says what follows.
 func (b *book) fault(operation, cost string, err error) {
 	b.faults.Add(context.Background(), 1, metric.WithAttributes(append(b.base[:2:2], attribute.String("operation", operation))...))
-	b.log.Error(cost, zap.String("operation", operation), zap.Error(err))
+	b.complaints.Error(operation, cost, zap.String("operation", operation), zap.Error(err))
 }
