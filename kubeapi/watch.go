@@ -19,8 +19,9 @@ const pageObjects = 500
 type Handler interface {
 	// Begin begins a list: until End, Put is called with each object there is.
 	Begin()
-	// End ends the list. It does not come if a page cannot be read.
-	End(version string)
+	// End ends the list. It does not come if a page cannot be read. An error
+	// makes the Reader list anew.
+	End(version string) error
 	// Put takes an object as it is now and Delete one that is gone, as it was;
 	// they return its resourceVersion, "" if it cannot be decoded.
 	Put(data []byte) (version string)
@@ -122,8 +123,7 @@ func (r *Reader) list(ctx context.Context) error {
 		}
 		if meta.next == "" {
 			r.version, r.fresh = meta.version, false
-			r.Handler.End(meta.version)
-			return nil
+			return r.Handler.End(meta.version)
 		}
 		query.Set("continue", meta.next)
 	}

@@ -91,9 +91,10 @@ func (a *APIServer) Run(ctx context.Context) {
 func (a *APIServer) Begin() { a.listing, a.listed, a.malformed = true, nil, 0 }
 
 // End makes the cache like the list.
-func (a *APIServer) End(string) {
+func (a *APIServer) End(string) error {
 	a.cache.Replace(a.listed)
 	a.listing, a.listed = false, nil
+	return nil
 }
 
 // Put takes a pod as it is now. Of one that was not understood whole the rest

@@ -303,6 +303,8 @@ func FuzzObject(f *testing.F) {
 		a.Delete(text)
 		a.Begin()
 		a.Put(text)
-		a.End("1")
+		if err := a.End("1"); err != nil {
+			t.Error(err)
+		}
 	})
 }

@@ -341,7 +341,9 @@ func TestOptionalKindComesAndGoes(t *testing.T) {
 	if version := w.Put([]byte(`{"metadata":{"name":"a","resourceVersion":"2"}}`)); version != "2" {
 		t.Errorf("version %q", version)
 	}
-	w.End("3")
+	if err := w.End("3"); err != nil {
+		t.Fatal(err)
+	}
 	if n := w.store.objects(); n != 1 {
 		t.Errorf("%d objects", n)
 	}

@@ -2,7 +2,6 @@ package kubestate
 
 import (
 	"context"
-	"hash/fnv"
 	"sync"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.uber.org/zap"
 
+	"github.com/crowsnest-o11y/crowsnest/cadence"
 	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
@@ -45,38 +45,8 @@ func (s *sender) run(ctx context.Context, interval time.Duration, listed *sync.W
 	case <-ready:
 	}
 	s.pass(ctx)
-	first.Reset(untilPhase(time.Now(), interval, phaseOf(interval)))
-	select {
-	case <-ctx.Done():
-		<-ready
-		return
-	case <-first.C:
-	}
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		s.pass(ctx)
-		select {
-		case <-ctx.Done():
-			<-ready
-			return
-		case <-ticker.C:
-		}
-	}
-}
-
-// phaseOf gives each process of a cluster another time within the interval.
-func phaseOf(interval time.Duration) time.Duration {
-	hash := fnv.New64a()
-	hash.Write([]byte(hostname()))
-	return time.Duration(hash.Sum64() % uint64(interval))
-}
-
-// untilPhase is the time from now to the next that is phase past a multiple
-// of interval since 1970.
-func untilPhase(now time.Time, interval, phase time.Duration) time.Duration {
-	past := time.Duration(now.UnixNano()) % interval
-	return (phase - past + interval) % interval
+	cadence.Of(hostname(), interval).Run(ctx, s.pass)
+	<-ready
 }
 
 // add takes a store into the next pass.

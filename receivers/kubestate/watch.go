@@ -98,7 +98,10 @@ func (w *watcher) Watched(err error) { w.report.watched(err) }
 func (w *watcher) Begin() { w.store.begin() }
 
 // End ends it.
-func (w *watcher) End(string) { w.store.end() }
+func (w *watcher) End(string) error {
+	w.store.end()
+	return nil
+}
 
 // Bookmark has nothing to tell.
 func (w *watcher) Bookmark(string) {}
