@@ -4,7 +4,7 @@ LDFLAGS := -s -w -X github.com/crowsnest-o11y/crowsnest/pipeline.Version=$(VERSI
 # What the chart installs unless told otherwise.
 IMAGE_TAG ?= $(shell sed -n 's/^appVersion: *"*\([^"]*\)"*$$/\1/p' deploy/helm/crowsnest/Chart.yaml 2>/dev/null)
 # Packages that start goroutines or share state.
-CONCURRENT := ./complaint/... ./ledger/... ./kubemeta/... ./pipeline/... ./receivers/... ./exporters/... ./test/nodesim/...
+CONCURRENT := ./cadence/... ./complaint/... ./ledger/... ./kubemeta/... ./pipeline/... ./receivers/... ./exporters/... ./test/nodesim/...
 FUZZTIME ?= 20s
 
 # Static programs; only the race detector needs a C compiler.
@@ -44,7 +44,7 @@ chart-update: ## accept the renders as they are and write the chart's README ane
 .PHONY: e2e
 e2e: images test-images ## the chart on a real Kubernetes: install, disturb, upgrade, uninstall
 	go run ./test/cluster/ctl build
-	go test -tags e2e -count 1 -v -timeout 45m -p 1 ./test/cluster ./pipeline/leader ./test/kubestate ./receivers/kubestate ./receivers/scrape ./test/e2e
+	go test -tags e2e -count 1 -v -timeout 45m -p 1 ./test/cluster ./pipeline/leader ./test/kubestate ./receivers/kubeevents ./receivers/kubestate ./receivers/scrape ./test/e2e
 
 .PHONY: alerts
 alerts: export HEALTHY_MINUTES ?= 9

@@ -48,13 +48,14 @@ var mayImport = map[string][]string{
 	"cmd":        {"program"},
 	"program":    {"pipeline", "receivers", "exporters", "component", "dashboards", "kubemeta", "ledger"}, // pipeline/agent, pipeline/aggregator
 	"pipeline":   {"ledger"},
-	"receivers":  {"kubemeta", "kubeapi", "ledger", "complaint"},
+	"receivers":  {"kubemeta", "kubeapi", "ledger", "complaint", "cadence"},
 	"exporters":  {"kubemeta", "ledger", "complaint"},
 	"component":  {"kubemeta", "kubeapi", "ledger", "complaint"}, // pipeline/<noun>
 	"kubemeta":   {"kubeapi", "complaint"},
 	"kubeapi":    {},
 	"ledger":     {},
 	"complaint":  {},
+	"cadence":    {},
 	"dashboards": {},
 	"deploy":     {}, // builds the programs, links nothing of them
 }
@@ -102,7 +103,7 @@ func TestImportsRunOneWay(t *testing.T) {
 
 func TestLowestLayersAreFreeOfTheCollector(t *testing.T) {
 	for _, p := range listPackages(t) {
-		if !slices.Contains([]string{"kubemeta", "kubeapi", "ledger", "complaint"}, layer(p.ImportPath)) {
+		if !slices.Contains([]string{"kubemeta", "kubeapi", "ledger", "complaint", "cadence"}, layer(p.ImportPath)) {
 			continue
 		}
 		for _, imported := range p.Imports {

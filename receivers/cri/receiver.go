@@ -3,14 +3,13 @@ package cri
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 	"sync"
-	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/receiver"
 
+	"github.com/crowsnest-o11y/crowsnest/cadence"
 	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
@@ -49,16 +48,9 @@ func (r *criReceiver) Start(context.Context, component.Host) error {
 	// The context of Start ends with it; scrapes last until Shutdown.
 	scraping, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
-	r.running.Go(func() { r.scraper.run(scraping, phaseOf(r.scraper.cfg)) })
+	times := cadence.Of(r.scraper.cfg.Instance, r.scraper.cfg.CollectionInterval)
+	r.running.Go(func() { times.Run(scraping, r.scraper.scrape) })
 	return nil
-}
-
-// phaseOf spreads the nodes of a cluster over the interval by their address,
-// the same after each restart.
-func phaseOf(cfg *Config) time.Duration {
-	hash := fnv.New64a()
-	hash.Write([]byte(cfg.Instance))
-	return time.Duration(hash.Sum64() % uint64(cfg.CollectionInterval))
 }
 
 // Shutdown breaks off a scrape in flight and waits for its end.

@@ -46,30 +46,6 @@ type scraper struct {
 	complaints *complaint.Log
 }
 
-// run scrapes at the times that are phase past a multiple of the interval,
-// until ctx ends.
-func (s *scraper) run(ctx context.Context, phase time.Duration) {
-	interval := s.cfg.CollectionInterval
-	past := time.Duration(time.Now().UnixNano()) % interval
-	first := time.NewTimer((phase - past + interval) % interval)
-	defer first.Stop()
-	select {
-	case <-ctx.Done():
-		return
-	case <-first.C:
-	}
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		s.scrape(ctx)
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
-}
-
 // scrape asks the runtime once and sends what it says.
 func (s *scraper) scrape(ctx context.Context) {
 	started := time.Now()

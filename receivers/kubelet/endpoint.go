@@ -35,35 +35,6 @@ type endpoint struct {
 	complaints *complaint.Log
 }
 
-// run scrapes at the times that are phase past a multiple of interval, until
-// ctx ends. A scrape that lasts past the next such time makes it skipped.
-func (e *endpoint) run(ctx context.Context, interval, phase time.Duration) {
-	first := time.NewTimer(untilPhase(time.Now(), interval, phase))
-	defer first.Stop()
-	select {
-	case <-ctx.Done():
-		return
-	case <-first.C:
-	}
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		e.scrape(ctx)
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
-}
-
-// untilPhase is the time from now to the next that is phase past a multiple
-// of interval since 1970.
-func untilPhase(now time.Time, interval, phase time.Duration) time.Duration {
-	past := time.Duration(now.UnixNano()) % interval
-	return (phase - past + interval) % interval
-}
-
 // scrape gets the page once and sends what it says.
 func (e *endpoint) scrape(ctx context.Context) {
 	started := time.Now()

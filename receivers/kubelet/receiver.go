@@ -3,18 +3,17 @@ package kubelet
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
-	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/receiver"
 	"go.uber.org/zap"
 
+	"github.com/crowsnest-o11y/crowsnest/cadence"
 	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
@@ -63,9 +62,9 @@ func (r *kubeletReceiver) Start(ctx context.Context, host component.Host) error 
 	// ctx ends with Start; the scrapes last until Shutdown.
 	scraping, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
+	whole := cadence.Of(base.Host, r.cfg.CollectionInterval)
 	for i, e := range endpoints {
-		phase := phaseOf(base.Host, i, len(endpoints), r.cfg.CollectionInterval)
-		r.running.Go(func() { e.run(scraping, r.cfg.CollectionInterval, phase) })
+		r.running.Go(func() { whole.Part(i, len(endpoints)).Run(scraping, e.scrape) })
 	}
 	return nil
 }
@@ -106,15 +105,6 @@ func (r *kubeletReceiver) endpoint(base *url.URL, path string, client *http.Clie
 		telemetry:  r.telemetry,
 		complaints: complaint.New(logger, complaint.Interval),
 	}
-}
-
-// phaseOf spreads the pages of one kubelet evenly over the interval, and the
-// kubelets of a cluster by their address, the same after each restart.
-func phaseOf(instance string, i, n int, interval time.Duration) time.Duration {
-	hash := fnv.New64a()
-	hash.Write([]byte(instance))
-	start := time.Duration(hash.Sum64() % uint64(interval))
-	return (start + interval*time.Duration(i)/time.Duration(n)) % interval
 }
 
 // Shutdown breaks off scrapes in flight and waits for their end.

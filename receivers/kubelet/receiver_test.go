@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"strings"
@@ -22,6 +21,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/crowsnest-o11y/crowsnest/cadence"
 )
 
 func TestCapturesOverTLS(t *testing.T) {
@@ -261,7 +262,7 @@ func TestHangingPageDelaysNoOther(t *testing.T) {
 			transports = append(transports, transport)
 			e := r.endpoint(mustURL(t, cfg.Client.Endpoint), path, &http.Client{Transport: transport})
 			running.Go(func() {
-				e.run(ctx, cfg.CollectionInterval, phaseOf("node:10250", i, 2, cfg.CollectionInterval))
+				cadence.Of("node:10250", cfg.CollectionInterval).Part(i, 2).Run(ctx, e.scrape)
 			})
 		}
 		time.Sleep(61 * time.Second)
@@ -300,26 +301,4 @@ func TestHangingPageDelaysNoOther(t *testing.T) {
 			t.Errorf("%d log lines, the first says %s", logs.Len(), says)
 		}
 	})
-}
-
-func TestPhases(t *testing.T) {
-	const interval = 15 * time.Second
-	phases := map[time.Duration]bool{}
-	for i := range 4 {
-		phase := phaseOf("10.0.0.1:10250", i, 4, interval)
-		if phase != phaseOf("10.0.0.1:10250", i, 4, interval) || phase < 0 || phase >= interval {
-			t.Errorf("phase %v", phase)
-		}
-		phases[phase%(interval/4)] = true
-	}
-	if len(phases) != 1 {
-		t.Errorf("pages are not spread evenly: %v", phases)
-	}
-	for range 1000 {
-		now, phase := time.Unix(0, rand.Int64N(1e18)), time.Duration(rand.Int64N(int64(interval)))
-		wait := untilPhase(now, interval, phase)
-		if at := now.Add(wait).UnixNano() % int64(interval); wait < 0 || wait >= interval || time.Duration(at) != phase {
-			t.Fatalf("at %v wait %v for phase %v", now, wait, phase)
-		}
-	}
 }

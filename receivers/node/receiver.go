@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"go.opentelemetry.io/collector/receiver"
 	"go.uber.org/zap"
 
+	"github.com/crowsnest-o11y/crowsnest/cadence"
 	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
@@ -77,7 +77,7 @@ func (r *nodeReceiver) Start(context.Context, component.Host) error {
 	// The context of Start ends with it; collections last until Shutdown.
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
-	r.running.Go(func() { r.run(ctx) })
+	r.running.Go(func() { cadence.Of(r.cfg.Node, r.cfg.CollectionInterval).Run(ctx, r.collect) })
 	return nil
 }
 
@@ -92,45 +92,6 @@ func (c *Config) directory() string {
 
 func (r *nodeReceiver) probe(name string) *probe {
 	return newProbe(name, slog.New(bridge{r.logger, r.complaints, name}))
-}
-
-// run collects at the times that are the node's phase past a multiple of the
-// interval, until ctx ends. A collection that lasts past the next such time
-// makes it skipped.
-func (r *nodeReceiver) run(ctx context.Context) {
-	interval := r.cfg.CollectionInterval
-	first := time.NewTimer(untilPhase(time.Now(), interval, phaseOf(r.cfg.Node, interval)))
-	defer first.Stop()
-	select {
-	case <-ctx.Done():
-		return
-	case <-first.C:
-	}
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		r.collect(ctx)
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
-}
-
-// phaseOf spreads the nodes of a cluster over the interval, the same after
-// each restart.
-func phaseOf(node string, interval time.Duration) time.Duration {
-	hash := fnv.New64a()
-	hash.Write([]byte(node))
-	return time.Duration(hash.Sum64() % uint64(interval))
-}
-
-// untilPhase is the time from now to the next that is phase past a multiple
-// of interval since 1970.
-func untilPhase(now time.Time, interval, phase time.Duration) time.Duration {
-	past := time.Duration(now.UnixNano()) % interval
-	return (phase - past + interval) % interval
 }
 
 // patience is how long Shutdown waits for a collector. One that hangs in the

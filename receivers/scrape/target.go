@@ -3,7 +3,6 @@ package scrape
 import (
 	"context"
 	"errors"
-	"hash/fnv"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.uber.org/zap"
 
+	"github.com/crowsnest-o11y/crowsnest/cadence"
 	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
@@ -155,11 +155,7 @@ func (s *scraper) update() {
 
 func (s *scraper) untilNext(now time.Time) time.Duration {
 	interval := s.wanted.Load().job.interval
-	hash := fnv.New64a()
-	_, _ = hash.Write([]byte(s.is.key))
-	phase := time.Duration(hash.Sum64() % uint64(interval))
-	past := time.Duration(now.UnixNano()) % interval
-	wait := (phase - past + interval) % interval
+	wait := cadence.Of(s.is.key, interval).Wait(now)
 	if wait < interval/100 {
 		wait += interval // the timer fired a little early
 	}
