@@ -15,8 +15,8 @@
 //	           kubepods: pods of this node             │   crowsnest-aggregator ▼
 //	                                                   │          otlp receiver
 //	   leader only: receivers/kubestate (cluster), ──► │   ┌───────────┼────────────┐
-//	   receivers/scrape (API servers)                  │ exporters/  exporters/  exporters/
-//	                                                   │   loki      prometheus    jaeger
+//	   receivers/scrape (API servers),                 │ exporters/  exporters/  exporters/
+//	   receivers/kubeevents                            │   loki      prometheus    jaeger
 //	                                                   │               ▲            │ then
 //	                                                   │               └─ span metrics ◄ sequence
 //
@@ -24,7 +24,8 @@
 // agent and aggregator list the components that each links, the YAML files beside
 // them are their default configurations, one file for each signal or source,
 // served as embedded:<program>/<fragment> (embedded.go). run.go is the command
-// line and its exit codes.
+// line and its exit codes. Which of several aggregators an agent is with,
+// rendezvous decides.
 //
 // # Who owns the data, hop by hop
 //
@@ -37,6 +38,8 @@
 //     returns after the aggregator answered, the aggregator's OTLP receiver
 //     answers after exporters/loki returned, and that returns after Loki's 2xx.
 //     Nothing in between queues.
+//   - Events: the API server owns them, for an hour. kubeevents notes in a Lease
+//     up to which of them ConsumeLogs returned nil.
 //   - Metrics and traces: the sender owns them until the agent's spool took
 //     them; the spool until the aggregator answered; the aggregator answers
 //     after Prometheus or Jaeger did. Only the spool queues.

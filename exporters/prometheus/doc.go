@@ -85,7 +85,9 @@
 // agents stay with their aggregator as long as it is there, also when they are
 // replaced (pipeline/rendezvous, with a file; the chart sets it when there is a
 // page). The page of an aggregator that is gone is gone, too, so that a move from
-// there leaves one value of each series. What this costs: aggregators that are
+// there leaves one value of each series. It is on the next page with the next
+// sample that its agent sends: scrape twice in an agent's interval, and it is away
+// for two intervals at most. What this costs: aggregators that are
 // added get only agents that lost theirs. What is left: an agent that cannot reach
 // an aggregator that Prometheus can moves, and is on two pages for two intervals.
 // Remote write needs none of this, since a sample is sent once with its own
