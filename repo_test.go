@@ -48,7 +48,7 @@ var mayImport = map[string][]string{
 	"cmd":        {"program"},
 	"program":    {"pipeline", "receivers", "exporters", "component", "dashboards", "kubemeta", "ledger"}, // pipeline/agent, pipeline/aggregator
 	"pipeline":   {"ledger"},
-	"receivers":  {"kubemeta", "kubeapi", "ledger", "complaint", "cadence"},
+	"receivers":  {"kubemeta", "kubeapi", "ledger", "complaint", "cadence", "criapi"},
 	"exporters":  {"kubemeta", "ledger", "complaint"},
 	"component":  {"kubemeta", "kubeapi", "ledger", "complaint"}, // pipeline/<noun>
 	"kubemeta":   {"kubeapi", "complaint"},
@@ -56,6 +56,7 @@ var mayImport = map[string][]string{
 	"ledger":     {},
 	"complaint":  {},
 	"cadence":    {},
+	"criapi":     {},
 	"dashboards": {},
 	"deploy":     {}, // builds the programs, links nothing of them
 }
@@ -103,7 +104,7 @@ func TestImportsRunOneWay(t *testing.T) {
 
 func TestLowestLayersAreFreeOfTheCollector(t *testing.T) {
 	for _, p := range listPackages(t) {
-		if !slices.Contains([]string{"kubemeta", "kubeapi", "ledger", "complaint", "cadence"}, layer(p.ImportPath)) {
+		if !slices.Contains([]string{"kubemeta", "kubeapi", "ledger", "complaint", "cadence", "criapi"}, layer(p.ImportPath)) {
 			continue
 		}
 		for _, imported := range p.Imports {

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"path/filepath"
-	"strings"
 	"time"
+
+	"github.com/crowsnest-o11y/crowsnest/criapi"
 )
 
 // Config is the user's part of the receiver.
@@ -27,7 +27,7 @@ type Config struct {
 
 func defaultConfig() *Config {
 	return &Config{
-		Endpoint:           "unix:///run/containerd/containerd.sock",
+		Endpoint:           criapi.DefaultEndpoint,
 		CollectionInterval: 15 * time.Second,
 		MaxSeries:          200_000,
 	}
@@ -41,8 +41,8 @@ func (c *Config) scrapeTimeout() time.Duration {
 // Validate names each key that cannot be worked with, its value and the bound.
 func (c *Config) Validate() error {
 	var errs []error
-	if path, ok := strings.CutPrefix(c.Endpoint, "unix://"); !ok || !filepath.IsAbs(path) {
-		errs = append(errs, fmt.Errorf(`endpoint: %q is not of the form "unix:///run/containerd/containerd.sock"`, c.Endpoint))
+	if err := criapi.CheckEndpoint(c.Endpoint); err != nil {
+		errs = append(errs, fmt.Errorf("endpoint: %w", err))
 	}
 	if host, port, err := net.SplitHostPort(c.Instance); err != nil || host == "" || port == "" {
 		errs = append(errs, fmt.Errorf(`instance: %q is not of the form "<node address>:10250"`, c.Instance))

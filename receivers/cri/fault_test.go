@@ -14,6 +14,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/crowsnest-o11y/crowsnest/criapi"
 )
 
 func sumOf(m metricdata.Metrics, key, value string) (total int64) {
@@ -110,7 +112,7 @@ func TestErrorOfRuntime(t *testing.T) {
 
 func TestTooLargeAnswer(t *testing.T) {
 	a := captured(t)
-	a.pods = []*cri.PodSandboxStats{{Attributes: &cri.PodSandboxAttributes{Id: strings.Repeat("x", maxMessageBytes)}}}
+	a.pods = []*cri.PodSandboxStats{{Attributes: &cri.PodSandboxAttributes{Id: strings.Repeat("x", criapi.MaxMessageBytes)}}}
 	f := &fake{answers: a}
 	socket := socketPath(t)
 	f.serve(t, socket)

@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
+
+	"github.com/crowsnest-o11y/crowsnest/criapi"
 )
 
 // Config is the user's part of the receiver.
@@ -38,7 +39,7 @@ type Config struct {
 
 func defaultConfig() *Config {
 	return &Config{
-		Endpoint:           "unix:///run/containerd/containerd.sock",
+		Endpoint:           criapi.DefaultEndpoint,
 		CollectionInterval: 15 * time.Second,
 		CgroupRoot:         "/sys/fs/cgroup",
 		Retention:          10 * time.Minute,
@@ -49,8 +50,8 @@ func defaultConfig() *Config {
 // Validate names each key that cannot be worked with, its value and the bound.
 func (c *Config) Validate() error {
 	var errs []error
-	if path, ok := strings.CutPrefix(c.Endpoint, "unix://"); !ok || !filepath.IsAbs(path) {
-		errs = append(errs, fmt.Errorf(`endpoint: %q is not of the form "unix:///run/containerd/containerd.sock"`, c.Endpoint))
+	if err := criapi.CheckEndpoint(c.Endpoint); err != nil {
+		errs = append(errs, fmt.Errorf("endpoint: %w", err))
 	}
 	if c.Node == "" {
 		errs = append(errs, errors.New("node: empty; set the node's name, which becomes the label instance"))

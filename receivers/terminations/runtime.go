@@ -6,37 +6,25 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/crowsnest-o11y/crowsnest/criapi"
 )
 
-const (
-	// maxMessageBytes bounds an answer of the runtime; a container takes about
-	// 1 KB in a list.
-	maxMessageBytes = 32 << 20
-	callTimeout     = 10 * time.Second
-)
+const callTimeout = 10 * time.Second
 
-// runtime is the CRI socket. gRPC dials it at the first call and again after
-// each loss.
+// runtime is the CRI socket.
 type runtime struct {
 	conn   *grpc.ClientConn
 	client cri.RuntimeServiceClient
 }
 
 func newRuntime(endpoint string) (*runtime, error) {
-	conn, err := grpc.NewClient(endpoint,
-		grpc.WithTransportCredentials(insecure.NewCredentials()), // a unix socket: the file's mode is the guard
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessageBytes)),
-		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: .2, MaxDelay: 5 * time.Second},
-			MinConnectTimeout: 5 * time.Second,
-		}))
+	conn, err := criapi.Dial(endpoint)
 	if err != nil {
-		return nil, fmt.Errorf("dial %s: %w", endpoint, err)
+		return nil, err
 	}
 	return &runtime{conn: conn, client: cri.NewRuntimeServiceClient(conn)}, nil
 }
