@@ -20,6 +20,7 @@ import (
 	"github.com/crowsnest-o11y/crowsnest/pipeline/sequence"
 	"github.com/crowsnest-o11y/crowsnest/pipeline/spool"
 	"github.com/crowsnest-o11y/crowsnest/pipeline/statuspage"
+	"github.com/crowsnest-o11y/crowsnest/receivers/kubeevents"
 	"github.com/crowsnest-o11y/crowsnest/receivers/kubestate"
 	"github.com/crowsnest-o11y/crowsnest/receivers/scrape"
 )
@@ -29,6 +30,7 @@ var files embed.FS
 
 // builtOn: see pipeline.Fragments.
 var builtOn = map[string][]string{
+	"kubeevents":    {"logs"},
 	"kubestate":     {"metrics"},
 	"control_plane": {"metrics"},
 	"spanmetrics":   {"metrics", "traces"},
@@ -39,13 +41,13 @@ func Program() pipeline.Program {
 	p := pipeline.New("crowsnest-aggregator", "Takes what the agents send and exports it to Prometheus, Loki and Jaeger; it answers an agent only after the store has the data.")
 	p.Fragments = pipeline.Fragments{Name: "aggregator", Files: files, BuiltOn: builtOn}
 	p.Defaults = []string{"embedded:aggregator/logs", "embedded:aggregator/metrics", "embedded:aggregator/traces",
-		"embedded:aggregator/spanmetrics", "embedded:aggregator/kubestate", "embedded:aggregator/control_plane"}
+		"embedded:aggregator/spanmetrics", "embedded:aggregator/kubestate", "embedded:aggregator/control_plane", "embedded:aggregator/kubeevents"}
 	p.Exporters = append(p.Exporters,
 		loki.NewFactory(),
 		prometheus.NewFactory(),
 		jaeger.NewFactory(),
 	)
-	p.Receivers = append(p.Receivers, kubestate.NewFactory(), scrape.NewFactory())
+	p.Receivers = append(p.Receivers, kubeevents.NewFactory(), kubestate.NewFactory(), scrape.NewFactory())
 	p.Extensions = append(p.Extensions, leader.NewFactory(), certificates.NewFactory(), statuspage.NewFactory())
 	p.Processors = append(p.Processors, kubeattrs.NewFactory(), spool.NewFactory(), statuspage.NewTapFactory())
 	p.Connectors = append(p.Connectors, sequence.NewFactory())

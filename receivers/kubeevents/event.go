@@ -111,7 +111,7 @@ func occurred(o *corev1.Event, now time.Time) time.Time {
 	switch {
 	case !stated.IsZero() && !stated.Before(created.Add(-maxBefore)) && !stated.After(now.Add(maxAhead)):
 		return stated
-	case !created.IsZero():
+	case !created.IsZero() && !created.After(now.Add(maxAhead)):
 		return created
 	}
 	return now

@@ -36,7 +36,7 @@ func permissions(objects []object) []string {
 	return slices.Compact(granted)
 }
 
-const noSources = "sources.kubeState=false,sources.controlPlane=false,sources.applications=false"
+const noSources = "sources.kubeState=false,sources.controlPlane=false,sources.applications=false,sources.events=false"
 
 // The table in the README says why each is needed.
 func TestPermissionsAreTheFewThatAreNeeded(t *testing.T) {
@@ -45,13 +45,16 @@ func TestPermissionsAreTheFewThatAreNeeded(t *testing.T) {
 		want   []string
 	}{
 		{[]string{"--set", noSources}, []string{"get nodes/metrics", "get pods", "list pods", "watch pods"}},
-		{[]string{"--set", "signals.metrics=false"}, []string{"get pods", "list pods", "watch pods"}},
+		{[]string{"--set", "signals.metrics=false,sources.events=false"}, []string{"get pods", "list pods", "watch pods"}},
 		{[]string{"--set", noSources, "--set", "agent.podSource=kubelet"}, []string{"get nodes/metrics", "get nodes/pods"}},
 		{[]string{"--set", noSources, "--set", "agent.podSource=kubelet,agent.kubelet.grantNodesProxy=true"},
 			[]string{"get nodes/metrics", "get nodes/pods", "get nodes/proxy"}},
 		{[]string{"--set", noSources + ",sources.controlPlane=true"}, []string{
 			"create coordination.k8s.io/leases", "get /metrics", "get coordination.k8s.io/leases", "get discovery.k8s.io/endpointslices",
 			"get nodes/metrics", "get pods", "list discovery.k8s.io/endpointslices", "list pods", "update coordination.k8s.io/leases", "watch pods"}},
+		{[]string{"--set", "signals.metrics=false"}, []string{
+			"create coordination.k8s.io/leases", "get coordination.k8s.io/leases", "get pods", "list events", "list pods",
+			"update coordination.k8s.io/leases", "watch events", "watch pods"}},
 		{[]string{"--set", noSources + ",sources.applications=true"}, []string{
 			"get monitoring.coreos.com/podmonitors", "get monitoring.coreos.com/servicemonitors", "get nodes/metrics", "get pods", "get services",
 			"list monitoring.coreos.com/podmonitors", "list monitoring.coreos.com/servicemonitors", "list pods", "list services",
@@ -64,7 +67,7 @@ func TestPermissionsAreTheFewThatAreNeeded(t *testing.T) {
 	}
 }
 
-// Nothing is written but the Lease, nothing is granted by a wildcard, and no
+// Nothing is written but the Leases, nothing is granted by a wildcard, and no
 // single Secret can be got.
 func TestPermissionsAreToRead(t *testing.T) {
 	for _, p := range permissions(decode(t, render(t, "default"))) {

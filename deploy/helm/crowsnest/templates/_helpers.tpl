@@ -210,8 +210,8 @@ true
 {{- end }}
 
 {{/*
-Names of the chosen sources of metrics, as fragments have them. Takes a list:
-root, "agent" or "aggregator".
+Names of the chosen sources of metrics and events, as fragments have them. Takes
+a list: root, "agent" or "aggregator".
 */}}
 {{- define "crowsnest.sources" -}}
 {{- $root := index . 0 }}{{ $sources := $root.Values.sources -}}
@@ -229,6 +229,7 @@ root, "agent" or "aggregator".
 {{- if $sources.controlPlane }}{{ $names = append $names "control_plane" }}{{ end }}
 {{- if and $sources.spanMetrics $root.Values.signals.traces }}{{ $names = append $names "spanmetrics" }}{{ end }}
 {{- end }}
+{{- if and (eq (index . 1) "aggregator") (include "crowsnest.events" $root) }}{{ $names = append $names "kubeevents" }}{{ end }}
 {{- join " " $names }}
 {{- end }}
 
@@ -247,9 +248,14 @@ root, "agent" or "aggregator".
 {{- if or .Values.signals.traces (and .Values.signals.metrics .Values.sources.applications) }}true{{ end }}
 {{- end }}
 
+{{/* "true" if Kubernetes events are logs. */}}
+{{- define "crowsnest.events" -}}
+{{- if and .Values.signals.logs .Values.sources.events }}true{{ end }}
+{{- end }}
+
 {{/* "true" if the aggregators' leader asks the API server. */}}
 {{- define "crowsnest.aggregator.leads" -}}
-{{- if and .Values.signals.metrics (or .Values.sources.kubeState .Values.sources.controlPlane) }}true{{ end }}
+{{- if or (include "crowsnest.events" .) (and .Values.signals.metrics (or .Values.sources.kubeState .Values.sources.controlPlane)) }}true{{ end }}
 {{- end }}
 
 {{/* The fragments in use; the user's YAML comes last and wins. Takes a list: root, "agent" or "aggregator". */}}
@@ -336,6 +342,9 @@ root, "agent" or "aggregator".
   "K8S_CLUSTER_NAME" .Values.clusterName }}
 {{- if include "crowsnest.aggregator.leads" . }}
 {{- $_ := set $env "CROWSNEST_LEASE" (printf "%s-aggregator" (include "crowsnest.fullname" .)) }}
+{{- end }}
+{{- if include "crowsnest.events" . }}
+{{- $_ := set $env "CROWSNEST_EVENTS_LEASE" (printf "%s-aggregator-events" (include "crowsnest.fullname" .)) }}
 {{- end }}
 {{- with include "crowsnest.quickstart" (list . "prometheus") }}
 {{- $_ := set $env "CROWSNEST_STATUS_PROMETHEUS" (printf "http://%s-prometheus.%s.svc:9090" (include "crowsnest.fullname" $) (include "crowsnest.namespace" $)) }}
