@@ -44,7 +44,7 @@ chart-update: ## accept the renders as they are and write the chart's README ane
 .PHONY: e2e
 e2e: images test-images ## the chart on a real Kubernetes: install, disturb, upgrade, uninstall
 	go run ./test/cluster/ctl build
-	go test -tags e2e -count 1 -v -timeout 45m -p 1 ./test/cluster ./pipeline/leader ./test/kubestate ./receivers/kubeevents ./receivers/kubestate ./receivers/scrape ./test/e2e
+	go test -tags e2e -count 1 -v -timeout 45m -p 1 ./test/cluster ./pipeline/leader ./test/kubestate ./test/kubeevents ./receivers/kubestate ./receivers/scrape ./test/e2e
 
 .PHONY: alerts
 alerts: export HEALTHY_MINUTES ?= 9

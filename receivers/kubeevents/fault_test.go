@@ -198,6 +198,19 @@ func TestEventsThatCannotBeReadAreCounted(t *testing.T) {
 	}
 }
 
+func TestDenialSaysWhatToGrant(t *testing.T) {
+	f := newFake(t, answers(status(403)), answers(stays()))
+	r := start(t, f.kubeconfig(t), nil)
+	poll(t, "it is told", func() (bool, string) {
+		for _, entry := range r.logs.All() {
+			if entry.ContextMap()["remedy"] == "grant the service account list and watch on events" {
+				return true, ""
+			}
+		}
+		return false, fmt.Sprint(r.logs.All())
+	})
+}
+
 // A hundred thousand events with long messages, and a pipeline that takes none,
 // cost the queue's bound; then all of them arrive.
 func TestMemoryIsBounded(t *testing.T) {
