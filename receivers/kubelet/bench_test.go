@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/crowsnest-o11y/crowsnest/test/samples"
 )
 
 // podLine is a cAdvisor line of a pod's series; the parts are what makes the
@@ -66,7 +68,7 @@ func TestFullNodeIsLossless(t *testing.T) {
 	}
 	p := newPage(200_000, nil)
 	for range 2 {
-		equal(t, flatten(scrape(t, p, body, false)), lines)
+		samples.Equal(t, flatten(scrape(t, p, body, false)), lines)
 	}
 }
 

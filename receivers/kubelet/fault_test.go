@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/crowsnest-o11y/crowsnest/test/samples"
 )
 
 func TestDistrustedCertificate(t *testing.T) {
@@ -25,7 +27,7 @@ func TestDistrustedCertificate(t *testing.T) {
 	r = newRig(t, text("a 1\n"), func(cfg *Config) { cfg.Client.TLS.CAFile, cfg.Client.TLS.InsecureSkipVerify = "", true })
 	r.page(t, "/metrics").scrape(t.Context())
 	series, up := r.sink.last(t)
-	if equal(t, series, []string{`{__name__="a"} 1`}); up != "1" {
+	if samples.Equal(t, series, []string{`{__name__="a"} 1`}); up != "1" {
 		t.Errorf("up is %q, want 1", up)
 	}
 }
@@ -125,7 +127,7 @@ func TestGzip(t *testing.T) {
 	for range 2 {
 		e.scrape(t.Context())
 		series, _ := r.sink.last(t)
-		equal(t, series, []string{`{__name__="a"} 1`})
+		samples.Equal(t, series, []string{`{__name__="a"} 1`})
 	}
 	answer = packed(t, bytes.Repeat([]byte("# a bomb\n"), 1<<20))
 	e.scrape(t.Context())

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/crowsnest-o11y/crowsnest/test/samples"
 )
 
 func TestFilter(t *testing.T) {
@@ -57,7 +59,7 @@ func TestFilteredCapture(t *testing.T) {
 	}
 	p := newPage(200_000, newFilter(nil, defaultDrop))
 	for range 2 {
-		equal(t, flatten(scrape(t, p, body, false)), expected)
+		samples.Equal(t, flatten(scrape(t, p, body, false)), expected)
 		if p.tally.filtered != dropped || p.tally.samples != dropped+len(expected) {
 			t.Errorf("%d of %d samples counted as filtered, want %d of %d", p.tally.filtered, p.tally.samples, dropped, dropped+len(expected))
 		}
@@ -72,9 +74,9 @@ func TestFilteredForms(t *testing.T) {
 	p := newPage(100, newFilter(nil, []string{"gone", "gone.utf8"}))
 	page := "gone 1\ngone{a=\"}\\n \\\"\"} 2\ngone  {a=\"x\"} 3\n{\"gone.utf8\",a=\"b\"} 4\nstays 6\n"
 	for range 2 {
-		equal(t, flatten(scrape(t, p, page, false)), []string{`{__name__="stays"} 6 1800000000000`})
+		samples.Equal(t, flatten(scrape(t, p, page, false)), []string{`{__name__="stays"} 6 1800000000000`})
 	}
-	equal(t, flatten(scrape(t, p, "# TYPE gone counter\ngone_total 1\n# EOF\n", true)), []string{
+	samples.Equal(t, flatten(scrape(t, p, "# TYPE gone counter\ngone_total 1\n# EOF\n", true)), []string{
 		`{__name__="gone_total"} 1 1800000000000`, `{__name__="stays"} stale 1800000000001`})
 }
 

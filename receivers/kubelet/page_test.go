@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/crowsnest-o11y/crowsnest/test/samples"
 )
 
 func TestCapturesAreLossless(t *testing.T) {
@@ -22,7 +24,7 @@ func TestCapturesAreLossless(t *testing.T) {
 			}
 			p := newPage(200_000, nil)
 			for range 3 { // unknown, known and known again
-				equal(t, flatten(scrape(t, p, body, false)), lines)
+				samples.Equal(t, flatten(scrape(t, p, body, false)), lines)
 				if p.tally.samples != len(lines) || p.tally.stale != 0 || p.tally.duplicates != 0 {
 					t.Errorf("tally %+v, want %d samples and nothing else", p.tally, len(lines))
 				}
@@ -68,7 +70,7 @@ func TestPagesInParts(t *testing.T) {
 				out := pmetric.NewMetricSlice()
 				writeAll(parts, out)
 				parts.commit(true, false)
-				equal(t, flatten(out), flatten(scrape(t, whole, body, false)))
+				samples.Equal(t, flatten(out), flatten(scrape(t, whole, body, false)))
 			}
 		}
 	}
@@ -126,17 +128,17 @@ func TestStaleness(t *testing.T) {
 	p := newPage(100, nil)
 	scrape(t, p, before, false)
 	refused := scrapeAt(t, p, scrapeTime+1000, after, false, false)
-	equal(t, flatten(refused), slices.Concat(alive, markers))
+	samples.Equal(t, flatten(refused), slices.Concat(alive, markers))
 	// What the pipeline did not take is said again, what it took is not.
-	equal(t, flatten(scrapeAt(t, p, scrapeTime+1000, after, false, true)), slices.Concat(alive, markers))
+	samples.Equal(t, flatten(scrapeAt(t, p, scrapeTime+1000, after, false, true)), slices.Concat(alive, markers))
 	for range 2 {
-		equal(t, flatten(scrapeAt(t, p, scrapeTime+1000, after, false, true)), alive)
+		samples.Equal(t, flatten(scrapeAt(t, p, scrapeTime+1000, after, false, true)), alive)
 	}
 	if len(p.byLine) != 1 || len(p.byHash) != 1 || len(p.families) != 1 {
 		t.Errorf("cache holds %d, %d series and %d families, want 1 each", len(p.byLine), len(p.byHash), len(p.families))
 	}
 	// And one that comes back is a series as before.
-	equal(t, flatten(scrape(t, p, before, false)), want(t, before, false))
+	samples.Equal(t, flatten(scrape(t, p, before, false)), want(t, before, false))
 }
 
 func TestFailureMarksEverySeriesOnce(t *testing.T) {
@@ -197,7 +199,7 @@ func testFailure(t *testing.T, body string) {
 			t.Errorf("%d metrics for %d names", out.Len(), len(names))
 		}
 		slices.Sort(markers)
-		equal(t, markers, markersOf(t, lines, scrapeTime+1000))
+		samples.Equal(t, markers, markersOf(t, lines, scrapeTime+1000))
 	}
 	if again := fail(p, scrapeTime+2000, true); again.Len() != 0 {
 		t.Errorf("second failure in a row made %d more metrics", again.Len())
@@ -205,16 +207,16 @@ func testFailure(t *testing.T, body string) {
 	// The old page again goes on behind the markers, and stays there.
 	resumed := later(t, lines, 2)
 	for range 2 {
-		equal(t, flatten(scrape(t, p, body, false)), resumed)
+		samples.Equal(t, flatten(scrape(t, p, body, false)), resumed)
 	}
-	equal(t, flatten(fail(p, scrapeTime+1000, true)), markersOf(t, resumed, scrapeTime+1000))
-	equal(t, flatten(scrape(t, p, body, false)), later(t, lines, 4))
+	samples.Equal(t, flatten(fail(p, scrapeTime+1000, true)), markersOf(t, resumed, scrapeTime+1000))
+	samples.Equal(t, flatten(scrape(t, p, body, false)), later(t, lines, 4))
 	// A new one is as it is.
 	newer := ownTime.ReplaceAllStringFunc(body, func(at string) string {
 		milliseconds, _ := strconv.ParseInt(at[1:], 10, 64)
 		return fmt.Sprint(" ", milliseconds+10_000)
 	})
-	equal(t, flatten(scrape(t, p, newer, false)), want(t, newer, false))
+	samples.Equal(t, flatten(scrape(t, p, newer, false)), want(t, newer, false))
 	for range 2 {
 		scrape(t, p, "", false)
 	}
@@ -307,7 +309,7 @@ func TestMalformedPageLeavesNothing(t *testing.T) {
 	if len(p.byLine) > 1 {
 		t.Errorf("cache grew to %d series", len(p.byLine))
 	}
-	equal(t, flatten(scrape(t, p, "a 2\n", false)), []string{`{__name__="a"} 2 1800000000000`})
+	samples.Equal(t, flatten(scrape(t, p, "a 2\n", false)), []string{`{__name__="a"} 2 1800000000000`})
 }
 
 func TestMalformed(t *testing.T) {
@@ -334,7 +336,7 @@ func TestOddPages(t *testing.T) {
 			p := newPage(4, nil)
 			for range 3 {
 				got := flatten(scrape(t, p, body, false))
-				equal(t, got, lines)
+				samples.Equal(t, got, lines)
 				if p.tally != counts {
 					t.Errorf("tally %+v, want %+v", p.tally, counts)
 				}
@@ -389,7 +391,7 @@ func TestShapesChange(t *testing.T) {
 	// A part alone that goes is marked alone.
 	scrape(t, p, bodies[0], false)
 	got := flatten(scrape(t, p, strings.Replace(bodies[0], "h_bucket{le=\"1\"} 1\n", "", 1), false))
-	equal(t, got, []string{`{__name__="h_bucket", le="1.0"} stale 1800000000001`, `{__name__="h_count"} 2 1800000000000`, `{__name__="h_sum"} 2 1800000000000`})
+	samples.Equal(t, got, []string{`{__name__="h_bucket", le="1.0"} stale 1800000000001`, `{__name__="h_count"} 2 1800000000000`, `{__name__="h_sum"} 2 1800000000000`})
 }
 
 const openMetricsPage = `# HELP foo Foos.
@@ -420,7 +422,7 @@ func TestOpenMetrics(t *testing.T) {
 	p := newPage(100, nil)
 	for range 3 {
 		out := scrape(t, p, openMetricsPage, true)
-		equal(t, flatten(out), want(t, openMetricsPage, true))
+		samples.Equal(t, flatten(out), want(t, openMetricsPage, true))
 		kinds := map[string]string{}
 		for _, m := range out.All() {
 			kind, _ := m.Metadata().Get(metadataType)
@@ -485,23 +487,23 @@ func FuzzParse(f *testing.F) {
 			if (err == nil) != (err2 == nil) {
 				t.Fatalf("as a whole %v, in parts %v", err, err2)
 			}
-			equal(t, inParts, first)
+			samples.Equal(t, inParts, first)
 		}
 		if err != nil {
 			return
 		}
 		if !openMetrics && !strings.Contains(body, "TYPE") && p.tally.badTimes+p.tally.overLimit == 0 {
-			equal(t, first, want(t, body, false))
+			samples.Equal(t, first, want(t, body, false))
 		}
-		samples := p.tally.samples
+		taken := p.tally.samples
 		for range 2 {
 			next, err := read(p, whole)
 			if err != nil {
 				t.Fatalf("second time refused: %v", err)
 			}
-			equal(t, next, first)
-			if p.tally.samples != samples || p.tally.stale != 0 {
-				t.Fatalf("second time %+v, first %d samples", p.tally, samples)
+			samples.Equal(t, next, first)
+			if p.tally.samples != taken || p.tally.stale != 0 {
+				t.Fatalf("second time %+v, first %d samples", p.tally, taken)
 			}
 		}
 		fail(p, scrapeTime+1, true)

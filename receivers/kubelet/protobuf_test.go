@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/prometheus/model/histogram"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/crowsnest-o11y/crowsnest/test/samples"
 )
 
 // exposition is a program's page as Kubernetes' own library makes it, with
@@ -68,7 +70,7 @@ func TestNativeHistograms(t *testing.T) {
 		if up != "1" {
 			t.Fatalf("up is %s: %v", up, r.logs.All())
 		}
-		equal(t, series, classic)
+		samples.Equal(t, series, classic)
 		got := natives(r.sink.got[len(r.sink.got)-1])
 		checkBuckets(t, got["list"], 101, 99)
 		if n := got["sync"]; n.Count() != 100 || n.Negative().BucketCounts().Len() == 0 || n.Positive().BucketCounts().Len() != 0 {

@@ -23,6 +23,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/crowsnest-o11y/crowsnest/cadence"
+	"github.com/crowsnest-o11y/crowsnest/test/samples"
 )
 
 func TestCapturesOverTLS(t *testing.T) {
@@ -41,7 +42,7 @@ func TestCapturesOverTLS(t *testing.T) {
 			for _, line := range want(t, string(capture(t, file)), false) {
 				expected = append(expected, line[:strings.LastIndexByte(line, ' ')])
 			}
-			if equal(t, series, expected); up != "1" {
+			if samples.Equal(t, series, expected); up != "1" {
 				t.Errorf("up is %q, want 1", up)
 			}
 		}
@@ -106,7 +107,7 @@ func TestRefusedByPipeline(t *testing.T) {
 	r.sink.err = nil
 	e.scrape(t.Context())
 	series, _ := r.sink.last(t)
-	equal(t, series, []string{`{__name__="a"} 1`, `{__name__="b"} stale`})
+	samples.Equal(t, series, []string{`{__name__="a"} 1`, `{__name__="b"} stale`})
 }
 
 // refusing is a pipeline that does not take one of the requests.
@@ -159,7 +160,7 @@ func TestLimitsAreInTheLedger(t *testing.T) {
 	r := newRig(t, text("t 1 0\na 1\nb 1\nc 1\nd 1\n"), func(cfg *Config) { cfg.MaxSeries = 2 })
 	r.page(t, "/metrics").scrape(t.Context())
 	series, up := r.sink.last(t)
-	if equal(t, series, []string{`{__name__="a"} 1`, `{__name__="b"} 1`}); up != "1" {
+	if samples.Equal(t, series, []string{`{__name__="a"} 1`, `{__name__="b"} 1`}); up != "1" {
 		t.Errorf("up is %q, want 1", up)
 	}
 	over := r.count(t, "crowsnest_dropped_items", attribute.String("reason", reasonSeriesLimit))

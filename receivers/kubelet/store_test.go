@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
+	"github.com/crowsnest-o11y/crowsnest/test/samples"
 	"github.com/crowsnest-o11y/crowsnest/test/stores"
 )
 
@@ -44,7 +45,7 @@ func TestSameSeriesAsPrometheus(t *testing.T) {
 		for _, line := range flatten(out) {
 			own = append(own, line[:strings.LastIndexByte(line, ' ')])
 		}
-		equal(t, own, seriesOf(t, prometheus, instance))
+		samples.Equal(t, own, seriesOf(t, prometheus, instance))
 	}
 }
 

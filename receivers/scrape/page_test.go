@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/crowsnest-o11y/crowsnest/test/samples"
 )
 
 const (
@@ -101,7 +103,7 @@ func TestPagesAreWhatPrometheusReads(t *testing.T) {
 			b := newBench(&job{honorLabels: false})
 			for n := range 3 {
 				got := flatten(b.scrapeAt(t, scrapeTime, body, text))
-				equal(t, got, wantRelabelled(t, body, text, b))
+				samples.Equal(t, got, wantRelabelled(t, body, text, b))
 				if n > 0 && b.page.tally.stale+b.page.tally.added > 0 {
 					t.Errorf("%+v", b.page.tally)
 				}
@@ -137,7 +139,7 @@ took_created 1700000000
 `
 	b := newBench(&job{})
 	md := b.scrapeAt(t, scrapeTime, body, openMetrics)
-	equal(t, flatten(md), wantRelabelled(t, body, openMetrics, b))
+	samples.Equal(t, flatten(md), wantRelabelled(t, body, openMetrics, b))
 	found := map[string]pmetric.Metric{}
 	for _, m := range md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
 		found[m.Name()] = m
@@ -231,7 +233,7 @@ func TestRulesThatTakeTargetLabelsAway(t *testing.T) {
 			t.Error(line)
 		}
 	}
-	equal(t, flatten(md), wantRelabelled(t, everyType, text, b))
+	samples.Equal(t, flatten(md), wantRelabelled(t, everyType, text, b))
 }
 
 func TestHonoredLabels(t *testing.T) {
@@ -241,7 +243,7 @@ func TestHonoredLabels(t *testing.T) {
 		false: `{__name__="a", exported_job="j", exported_pod="theirs", instance="10.0.0.1:80", job="shop/web", namespace="shop", pod="web-1", service="web"} 1`,
 	} {
 		b := newBench(&job{honorLabels: honor})
-		equal(t, values(flatten(b.scrapeAt(t, scrapeTime, body, text))), []string{wanted})
+		samples.Equal(t, values(flatten(b.scrapeAt(t, scrapeTime, body, text))), []string{wanted})
 	}
 }
 

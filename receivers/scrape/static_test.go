@@ -19,6 +19,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/crowsnest-o11y/crowsnest/test/samples"
 )
 
 func addressOfServer(s *httptest.Server) string {
@@ -82,7 +84,7 @@ func TestEveryTypeOfClientGolang(t *testing.T) {
 					got = append(got, line)
 				}
 			}
-			equal(t, got, wanted)
+			samples.Equal(t, got, wanted)
 		})
 	}
 }
