@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,8 +17,9 @@ import (
 
 // Intervals of testdata/values.yaml.
 const (
-	interval      = 10 * time.Second // of what agents gather
-	stateInterval = 30 * time.Second // of what the leader does
+	interval       = 10 * time.Second // of what agents gather
+	stateInterval  = 30 * time.Second // of what the leader does
+	scrapeInterval = 5 * time.Second  // of the pages
 )
 
 // slack is for the way from source to store, on a busy machine.
@@ -53,81 +55,63 @@ func (in *installation) stretches() []stretch {
 // that differ by these alone are one that is there twice.
 var origin = []string{"node", "cluster", "id", "uid", "endpoint", "service", "container_id", "image_id"}
 
-// stayTogether ends the time in which agents move between aggregators once a
-// minute, and lets them keep to one, as the chart does where there are pages.
-func (in *installation) stayTogether(t *testing.T) {
-	in.setAffinity(t, "ClientIP")
-	// By then each agent has come anew, and its series are off the other's page.
-	in.settled = time.Now().Add(70*time.Second + 2*interval)
-}
-
-func (in *installation) setAffinity(t *testing.T, affinity string) {
-	t.Helper()
-	in.kubectl(t, "--namespace", namespace, "patch", "service", release+"-aggregator", "--patch", `{"spec":{"sessionAffinity":"`+affinity+`"}}`)
-}
-
-// awaitSettled lets what comes next be seen without agents that move.
-func (in *installation) awaitSettled(t *testing.T) {
-	select {
-	case <-time.After(time.Until(in.settled)):
-	case <-t.Context().Done():
-	}
-}
-
 // checkContinuity looks back: no series may be away for more than two intervals,
 // be there twice, or go back.
 func (in *installation) checkContinuity(t *testing.T) {
 	until := time.Now()
+	pages, err := pageTimes(t.Context(), in.scraper, in.steady, until)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, store := range []struct {
 		name string
-		from time.Time
-		// moved: the next agent's pod has another address, and so may come to
-		// the other aggregator. exporters/prometheus tells what pages do then.
-		moved time.Time
-		// redial is what may come on top of two intervals: session affinity leads
-		// an agent back to the address of an aggregator that is gone, and it takes
-		// gRPC 20 s to give such an address up.
-		redial time.Duration
 		*stores.Prometheus
-	}{{"written to", in.steady, time.Time{}, 0, in.prometheus}, {"scraping", in.settled, in.moved, 25 * time.Second, in.scraper}} {
+		pages []time.Time
+	}{{"written to", in.prometheus, nil}, {"scraping", in.scraper, pages}} {
 		t.Run(store.name, func(t *testing.T) {
 			series := 0
 			for _, s := range in.stretches() {
-				n, err := s.check(t.Context(), store.Prometheus, store.from, until, store.moved, store.redial)
+				n, longest, err := s.check(t.Context(), store.Prometheus, store.pages, in.steady, until)
 				if err != nil {
 					t.Errorf("%s: %v", s.selector, err)
 				}
+				t.Logf("%d series of %s every %s: %s", n, s.selector, s.interval, longest)
 				series += n
 			}
-			t.Logf("%d series over %s", series, until.Sub(store.from).Round(time.Second))
+			t.Logf("%d series over %s", series, until.Sub(in.steady).Round(time.Second))
 		})
 	}
 }
 
-// check excuses counters that go back within two intervals of a move.
-func (s stretch) check(ctx context.Context, store *stores.Prometheus, from, to, moved time.Time, redial time.Duration) (int, error) {
+// check returns how many series there are, and their longest gap.
+func (s stretch) check(ctx context.Context, store *stores.Prometheus, pages []time.Time, from, to time.Time) (int, gap, error) {
 	window := fmt.Sprintf("%s[%ds] @ %d", s.selector, int(to.Sub(from).Seconds()), to.Unix())
 	raw, err := rawSamples(ctx, store, window)
 	if err != nil {
-		return 0, err
+		return 0, gap{}, err
 	}
 	if len(raw) == 0 {
-		return 0, errors.New("no such series")
+		return 0, gap{}, errors.New("no such series")
 	}
-	limit := 2*s.interval + slack + redial
+	limit := 2*s.interval + slack
 	var errs []error
+	var longest gap
 	for _, r := range raw {
-		errs = append(errs, r.gaps(limit, to), r.decreases(moved))
+		g := r.longestGap(to)
+		if g.length > longest.length {
+			longest = g
+		}
+		errs = append(errs, g.check(r, limit, pages), r.decreases())
 	}
 	// Every second: what a stale marker makes is a hole, even if samples are dense.
 	shown, err := steps(ctx, store, s.selector, from, to, time.Second)
 	if err != nil {
-		return 0, err
+		return 0, longest, err
 	}
 	for _, r := range shown {
-		errs = append(errs, r.gaps(limit, to))
+		errs = append(errs, r.longestGap(to).check(r, limit, pages))
 	}
-	return len(raw), joined(append(errs, twice(shown)...))
+	return len(raw), longest, joined(append(errs, twice(shown)...))
 }
 
 // twice tells of series that are shown at a time when another is that differs
@@ -159,26 +143,73 @@ func twice(shown []run) (errs []error) {
 	return errs
 }
 
-// gaps is an error if the series is away for longer than it may, at its end, too.
-func (r run) gaps(limit time.Duration, to time.Time) error {
-	last := r.points[0].at // one may begin when something happens for the first time
-	for _, p := range append(r.points, point{at: to}) {
-		if gap := p.at.Sub(last); gap > limit {
-			return fmt.Errorf("%v has nothing from %s for %s", r.labels, last.Format(time.TimeOnly), gap.Round(time.Second))
-		}
-		last = p.at
+// gap is a time without samples.
+type gap struct {
+	from   time.Time
+	length time.Duration
+}
+
+func (g gap) String() string {
+	return fmt.Sprintf("nothing from %s for %s", g.from.Format(time.TimeOnly), g.length.Round(100*time.Millisecond))
+}
+
+func (g gap) check(r run, limit time.Duration, pages []time.Time) error {
+	if g.length > limit+g.withoutPages(pages) {
+		return fmt.Errorf("%v has %v", r.labels, g)
 	}
 	return nil
 }
 
-// decreases is an error if a counter goes back at another time than that.
-func (r run) decreases(excused time.Time) error {
+// withoutPages is how long Prometheus found no page of any aggregator in a gap,
+// beyond its interval.
+func (g gap) withoutPages(pages []time.Time) (longest time.Duration) {
+	for i := 1; i < len(pages); i++ {
+		if pages[i].After(g.from) && pages[i-1].Before(g.from.Add(g.length)) {
+			longest = max(longest, pages[i].Sub(pages[i-1])-scrapeInterval)
+		}
+	}
+	return longest
+}
+
+// pageTimes are those at which the page of an aggregator was scraped.
+func pageTimes(ctx context.Context, store *stores.Prometheus, from, to time.Time) ([]time.Time, error) {
+	raw, err := rawSamples(ctx, store, fmt.Sprintf(`up{job="pages"}[%ds] @ %d`, int(to.Sub(from).Seconds()), to.Unix()))
+	if err != nil {
+		return nil, err
+	}
+	var times []time.Time
+	for _, r := range raw {
+		for _, p := range r.points {
+			if p.value == 1 {
+				times = append(times, p.at)
+			}
+		}
+	}
+	slices.SortFunc(times, time.Time.Compare)
+	return times, nil
+}
+
+// longestGap is the longest between two samples, or at the end. A series may
+// begin when something happens for the first time.
+func (r run) longestGap(to time.Time) (longest gap) {
+	last := r.points[0].at
+	for _, p := range append(r.points, point{at: to}) {
+		if length := p.at.Sub(last); length > longest.length {
+			longest = gap{last, length}
+		}
+		last = p.at
+	}
+	return longest
+}
+
+// decreases is an error if a counter goes back.
+func (r run) decreases() error {
 	name := r.labels["__name__"]
 	if !strings.HasSuffix(name, "_total") && !strings.HasSuffix(name, "_count") && !strings.HasSuffix(name, "_bucket") {
 		return nil
 	}
 	for i := 1; i < len(r.points); i++ {
-		if was, is := r.points[i-1], r.points[i]; is.value < was.value && (is.at.Before(excused) || is.at.After(excused.Add(3*interval+slack))) {
+		if was, is := r.points[i-1], r.points[i]; is.value < was.value {
 			return fmt.Errorf("%v goes back from %v to %v at %s", r.labels, was.value, is.value, is.at.Format(time.TimeOnly))
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -28,6 +29,47 @@ func (in *installation) deletePods(t *testing.T, part string) {
 			t.Errorf("%s is still there", pod)
 		}
 	}
+	in.awaitData(t, time.Now())
+}
+
+// rollOut replaces the aggregators as an upgrade does.
+func (in *installation) rollOut(t *testing.T) {
+	in.kubectl(t, "--namespace", namespace, "rollout", "restart", "deployment", release+"-aggregator")
+	in.kubectl(t, "--namespace", namespace, "rollout", "status", "deployment", release+"-aggregator", "--timeout="+patience.String())
+	in.awaitReady(t)
+	in.awaitData(t, time.Now())
+}
+
+// deleteAggregator deletes the one that the first node's agent is with, which is
+// to be with the other one then.
+func (in *installation) deleteAggregator(t *testing.T) {
+	with := func() string {
+		address := in.inNode(t, 1, `cat /var/lib/crowsnest/`+namespace+"-"+release+`/aggregator`)
+		host, _, err := net.SplitHostPort(strings.TrimSpace(address))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return host
+	}
+	pods, err := in.pods(t.Context(), namespace, component("aggregator"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := with()
+	i := slices.IndexFunc(pods, func(p corev1.Pod) bool { return p.Status.PodIP == before })
+	if i < 0 {
+		t.Fatalf("the agent is with %s, which is none of the %d aggregators", before, len(pods))
+	}
+	begin := time.Now()
+	in.kubectl(t, "--namespace", namespace, "delete", "pod", pods[i].Name, "--timeout="+patience.String())
+	eventually(t, "move of the agent", func(context.Context) error {
+		if now := with(); now == before {
+			return errors.New("it is with " + now)
+		}
+		return nil
+	})
+	t.Logf("the agent's metrics are with another after %s", since(begin))
+	in.awaitReady(t)
 	in.awaitData(t, time.Now())
 }
 

@@ -5,7 +5,6 @@ package e2e
 import (
 	"flag"
 	"testing"
-	"time"
 )
 
 var (
@@ -30,7 +29,6 @@ func TestInstalledByHelm(t *testing.T) {
 	for _, step := range []step{
 		{"series of a deleted pod end", in.checkEnd},
 		{"every container has its series", in.checkSeries},
-		{"agents stay with an aggregator", in.stayTogether},
 		{"every family is there", in.checkFamilies},
 		{"pairs match", in.checkPairs},
 		{"values agree with their sources", in.checkValues},
@@ -38,8 +36,9 @@ func TestInstalledByHelm(t *testing.T) {
 		{"kubelet is asked with least privilege", in.checkKubelet},
 		{"permissions", in.checkPermissions},
 		{"helm test", in.helmTest},
-		{"agents have stayed", in.awaitSettled},
-		{"delete agent", func(t *testing.T) { in.moved = time.Now(); in.deletePods(t, "agent") }},
+		{"delete agent", func(t *testing.T) { in.deletePods(t, "agent") }},
+		{"delete an aggregator", in.deleteAggregator},
+		{"replace aggregators one by one", in.rollOut},
 		{"delete aggregators", func(t *testing.T) { in.deletePods(t, "aggregator") }},
 		{"kill agent, and counters begin anew", in.checkResets},
 		{"kill aggregators", func(t *testing.T) { in.kill(t, "aggregator") }},

@@ -43,8 +43,6 @@ type installation struct {
 	jaeger     *stores.Jaeger
 	start      time.Time // of the installation
 	steady     time.Time // since then all is there
-	settled    time.Time // since then agents keep to their aggregators
-	moved      time.Time // then an agent's pod was deleted
 
 	gone    []corev1.Pod      // of the workload, deleted by the test
 	written map[string]uint64 // lines that they wrote, by stream
@@ -69,7 +67,7 @@ func prepare(t *testing.T) *installation {
 	in.addresses = strings.Fields(in.kubectl(t, "get", "nodes", "--sort-by=.metadata.name", `--output=jsonpath={.items[*].status.addresses[?(@.type=="InternalIP")].address}`))
 	if *attach {
 		in.start, in.steady = time.Now(), time.Now().Add(-5*time.Minute)
-		in.settled, patience = in.steady, 40*time.Second
+		patience = 40 * time.Second
 		return in
 	}
 	if err := c.ImportImages(t.Context(), archives(t)...); err != nil {
@@ -164,7 +162,6 @@ func (in *installation) install(t *testing.T) {
 	in.helm(t, "install", release, chart, "--namespace", namespace,
 		"--values", "testdata/values.yaml")
 	t.Logf("helm install returned after %s", since(in.start))
-	in.setAffinity(t, "None")
 	in.awaitData(t, time.Time{})
 	in.awaitReady(t)
 	t.Logf("all pods Ready after %s", since(in.start))
@@ -185,7 +182,7 @@ func (in *installation) awaitData(t *testing.T, after time.Time) {
 		begin = in.start
 	}
 	missing := map[string]func(context.Context, time.Time) error{
-		"line in Loki": in.newLine, "series in Prometheus": in.newSeries, "trace in Jaeger": in.newTrace,
+		"line in Loki": in.newLine, "series in Prometheus": in.newSeries, "series on a page": in.newPage, "trace in Jaeger": in.newTrace,
 	}
 	eventually(t, "data in every store", func(ctx context.Context) error {
 		var last error

@@ -142,3 +142,15 @@ func (in *installation) newSeries(ctx context.Context, after time.Time) error {
 	}
 	return err
 }
+
+// newPage is an error unless all that was on pages within a minute has been on
+// one since a time.
+func (in *installation) newPage(ctx context.Context, after time.Time) error {
+	const sources = `up{job!~"pages|crowsnest-.*"}`
+	samples, err := in.scraper.Query(ctx, fmt.Sprintf(`count(last_over_time(%s[1m])) - count(timestamp(%s) > %f)`,
+		sources, sources, float64(max(0, after.UnixMilli()))/1e3))
+	if err == nil && (len(samples) == 0 || samples[0].Value != 0) {
+		err = fmt.Errorf("sources without page: %v", samples)
+	}
+	return err
+}
