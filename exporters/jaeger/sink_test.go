@@ -14,11 +14,11 @@ import (
 	"go.opentelemetry.io/collector/exporter/exportertest"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/mem"
+
+	"github.com/crowsnest-o11y/crowsnest/test/counters"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -186,21 +186,7 @@ func settings(testing.TB) exporter.Settings { return exportertest.NewNopSettings
 // given as key, value, key, value.
 func (r *running) count(name string, attrs ...string) int {
 	r.t.Helper()
-	m, err := r.tel.GetMetric(name)
-	if err != nil {
-		return 0
-	}
-	var sum int64
-points:
-	for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
-		for i := 0; i < len(attrs); i += 2 {
-			if v, _ := p.Attributes.Value(attribute.Key(attrs[i])); v.AsString() != attrs[i+1] {
-				continue points
-			}
-		}
-		sum += p.Value
-	}
-	return int(sum)
+	return int(counters.Sum(r.t, r.tel, name, attrs...))
 }
 
 func (r *running) wantLedger(delivered int, dropped map[string]int) {

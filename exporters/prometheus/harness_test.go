@@ -11,9 +11,10 @@ import (
 	"go.opentelemetry.io/collector/config/configretry"
 	"go.opentelemetry.io/collector/exporter/exportertest"
 	"go.opentelemetry.io/collector/pdata/pmetric"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/crowsnest-o11y/crowsnest/test/counters"
 )
 
 // running is a started exporter with its telemetry.
@@ -91,26 +92,7 @@ func (r *running) mustConsume(md pmetric.Metrics) {
 // counter sums a counter's points that have all the attributes "key", "value", ….
 func (r *running) counter(name string, attributes ...string) int64 {
 	r.t.Helper()
-	m, err := r.tel.GetMetric(name)
-	if err != nil {
-		return 0 // never written
-	}
-	data, ok := m.Data.(metricdata.Sum[int64])
-	if !ok {
-		r.t.Fatalf("%s is a %T", name, m.Data)
-	}
-	var sum int64
-	for _, dp := range data.DataPoints {
-		matches := true
-		for i := 0; i < len(attributes); i += 2 {
-			v, _ := dp.Attributes.Value(attributeKey(attributes[i]))
-			matches = matches && v.AsString() == attributes[i+1]
-		}
-		if matches {
-			sum += dp.Value
-		}
-	}
-	return sum
+	return counters.Sum(r.t, r.tel, name, attributes...)
 }
 
 // wantLedger checks delivered and dropped data points; drops are "reason", n.

@@ -13,12 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
-	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/crowsnest-o11y/crowsnest/test/stores"
 )
-
-func attributeKey(s string) attribute.Key { return attribute.Key(s) }
 
 func writeURL(p *stores.Prometheus) string { return p.URL + "/api/v1/write" }
 

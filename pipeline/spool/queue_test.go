@@ -11,11 +11,10 @@ import (
 	"testing"
 
 	"go.opentelemetry.io/collector/component/componenttest"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
 
 	"github.com/crowsnest-o11y/crowsnest/ledger"
+	"github.com/crowsnest-o11y/crowsnest/test/counters"
 )
 
 // counts reads the counters of a book.
@@ -36,21 +35,7 @@ func newCounts(t testing.TB) (*book, counts) {
 
 func (c counts) get(name string, attrs ...string) int {
 	c.t.Helper()
-	m, err := c.tel.GetMetric(name)
-	if err != nil {
-		return 0
-	}
-	var sum int64
-points:
-	for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
-		for i := 0; i < len(attrs); i += 2 {
-			if v, _ := p.Attributes.Value(attribute.Key(attrs[i])); v.AsString() != attrs[i+1] {
-				continue points
-			}
-		}
-		sum += p.Value
-	}
-	return int(sum)
+	return int(counters.Sum(c.t, c.tel, name, attrs...))
 }
 
 func (c counts) want(name string, n int, attrs ...string) {

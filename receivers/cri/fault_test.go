@@ -10,24 +10,13 @@ import (
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/receiver/receivertest"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/crowsnest-o11y/crowsnest/criapi"
+	"github.com/crowsnest-o11y/crowsnest/test/counters"
 )
-
-func sumOf(m metricdata.Metrics, key, value string) (total int64) {
-	for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
-		for _, attribute := range p.Attributes.ToSlice() {
-			if string(attribute.Key) == key && attribute.Value.AsString() == value {
-				total += p.Value
-			}
-		}
-	}
-	return total
-}
 
 // TestSocketComesAndGoes: up is 0 and series end while nobody answers.
 func TestSocketComesAndGoes(t *testing.T) {
@@ -133,11 +122,7 @@ func TestSeriesLimit(t *testing.T) {
 	if got := len(find(r.sink.last(), "container_")); got != 10 {
 		t.Errorf("%d series", got)
 	}
-	dropped, err := r.telemetry.GetMetric("crowsnest_dropped_items")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := sumOf(dropped, "reason", reasonSeriesLimit); got < 100 {
+	if got := counters.Sum(t, r.telemetry, "crowsnest_dropped_items", "reason", reasonSeriesLimit); got < 100 {
 		t.Errorf("%d dropped", got)
 	}
 }
@@ -153,11 +138,8 @@ func TestRefusal(t *testing.T) {
 	f.answers.pods = f.answers.pods[1:]
 	r.sink.err = errors.New("full")
 	r.scrape(t.Context())
-	dropped, err := r.telemetry.GetMetric("crowsnest_dropped_items")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if sumOf(dropped, "reason", reasonRefused) == 0 {
+	dropped := counters.Sum(t, r.telemetry, "crowsnest_dropped_items", "reason", reasonRefused)
+	if dropped == 0 {
 		t.Error("refused points are not in the ledger")
 	}
 	r.sink.err = nil
@@ -169,7 +151,7 @@ func TestRefusal(t *testing.T) {
 	r.sink.err = consumererror.NewPermanent(errors.New("no"))
 	r.scrape(t.Context())
 	r.sink.err = nil
-	if again, _ := r.telemetry.GetMetric("crowsnest_dropped_items"); sumOf(again, "reason", reasonRefused) != sumOf(dropped, "reason", reasonRefused) {
+	if counters.Sum(t, r.telemetry, "crowsnest_dropped_items", "reason", reasonRefused) != dropped {
 		t.Error("what was rejected for good is in the ledger of who did so, not in ours")
 	}
 }

@@ -18,6 +18,8 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 	"google.golang.org/grpc"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/crowsnest-o11y/crowsnest/test/counters"
 )
 
 // sink is the pipeline behind the receiver.
@@ -172,9 +174,5 @@ func stale(lines []string) (count int) {
 
 func (r *rig) outcome(t testing.TB, outcome string) int64 {
 	t.Helper()
-	m, err := r.telemetry.GetMetric("crowsnest_cri_scrapes")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sumOf(m, "outcome", outcome)
+	return counters.Sum(t, r.telemetry, "crowsnest_cri_scrapes", "outcome", outcome)
 }

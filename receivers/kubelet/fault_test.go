@@ -14,8 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-
+	"github.com/crowsnest-o11y/crowsnest/test/counters"
 	"github.com/crowsnest-o11y/crowsnest/test/samples"
 )
 
@@ -83,7 +82,7 @@ func TestTokenRotation(t *testing.T) {
 			}
 		}
 		e.scrape(t.Context())
-		if n := r.count(t, "crowsnest_kubelet_scrapes", attribute.String("outcome", outcome)); n != 1 {
+		if n := counters.Sum(t, r.telemetry, "crowsnest_kubelet_scrapes", "outcome", outcome); n != 1 {
 			t.Errorf("with token %q: %d scrapes counted as %s, want 1", content, n, outcome)
 		}
 	}

@@ -17,12 +17,12 @@ import (
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver/receivertest"
-	"go.opentelemetry.io/otel/attribute"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/crowsnest-o11y/crowsnest/cadence"
+	"github.com/crowsnest-o11y/crowsnest/test/counters"
 	"github.com/crowsnest-o11y/crowsnest/test/samples"
 )
 
@@ -50,7 +50,7 @@ func TestCapturesOverTLS(t *testing.T) {
 		if d := cmp.Diff(map[string]any{"service.name": "kubelet", "service.instance.id": e.instance, "url.path": path}, resource); d != "" {
 			t.Errorf("resource differs (-want +got):\n%s", d)
 		}
-		if n := r.count(t, "crowsnest_kubelet_scrapes", attribute.String("path", path), attribute.String("outcome", "ok")); n != 2 {
+		if n := counters.Sum(t, r.telemetry, "crowsnest_kubelet_scrapes", "path", path, "outcome", "ok"); n != 2 {
 			t.Errorf("%d scrapes of %s counted, want 2", n, path)
 		}
 	}
@@ -74,7 +74,7 @@ func TestKubeletGoesDown(t *testing.T) {
 			t.Errorf("not marked: %s", line)
 		}
 	}
-	if n := r.count(t, "crowsnest_kubelet_stale_markers"); n != int64(len(before)) {
+	if n := counters.Sum(t, r.telemetry, "crowsnest_kubelet_stale_markers"); n != int64(len(before)) {
 		t.Errorf("%d markers counted, want %d", n, len(before))
 	}
 	e.scrape(t.Context())
@@ -90,14 +90,14 @@ func TestRefusedByPipeline(t *testing.T) {
 	e.scrape(t.Context())
 	const points = 2 + 3
 	dropped := func(reason string) int64 {
-		return r.count(t, "crowsnest_dropped_items", attribute.String("reason", reason), attribute.String("component", r.settings.ID.String()))
+		return counters.Sum(t, r.telemetry, "crowsnest_dropped_items", "reason", reason, "component", r.settings.ID.String())
 	}
-	if dropped(reasonRefused) != points || r.count(t, "crowsnest_received_items") != points {
-		t.Errorf("%d dropped of %d received, want %d", dropped(reasonRefused), r.count(t, "crowsnest_received_items"), points)
+	if dropped(reasonRefused) != points || counters.Sum(t, r.telemetry, "crowsnest_received_items") != points {
+		t.Errorf("%d dropped of %d received, want %d", dropped(reasonRefused), counters.Sum(t, r.telemetry, "crowsnest_received_items"), points)
 	}
 	r.sink.err = consumererror.NewPermanent(errors.New("never"))
 	e.scrape(t.Context())
-	if dropped(reasonRefused) != points || r.count(t, "crowsnest_received_items") != points {
+	if dropped(reasonRefused) != points || counters.Sum(t, r.telemetry, "crowsnest_received_items") != points {
 		t.Error("a permanent refusal, which others count, was counted")
 	}
 	// a and b may have been believed in; both are marked until that is taken.
@@ -143,7 +143,7 @@ func TestRequestsOfOnePage(t *testing.T) {
 	r.server.Config.Handler = text("a 1\n")
 	e.next = &refusing{sink: r.sink, until: 3}
 	e.scrape(t.Context())
-	if n := r.count(t, "crowsnest_dropped_items", attribute.String("reason", reasonRefused)); n != requestSeries {
+	if n := counters.Sum(t, r.telemetry, "crowsnest_dropped_items", "reason", reasonRefused); n != requestSeries {
 		t.Errorf("%d points counted as refused, want those of one request", n)
 	}
 	e.scrape(t.Context())
@@ -163,9 +163,9 @@ func TestLimitsAreInTheLedger(t *testing.T) {
 	if samples.Equal(t, series, []string{`{__name__="a"} 1`, `{__name__="b"} 1`}); up != "1" {
 		t.Errorf("up is %q, want 1", up)
 	}
-	over := r.count(t, "crowsnest_dropped_items", attribute.String("reason", reasonSeriesLimit))
-	bad := r.count(t, "crowsnest_dropped_items", attribute.String("reason", reasonTime))
-	if received := r.count(t, "crowsnest_received_items"); over != 2 || bad != 1 || received != 3 {
+	over := counters.Sum(t, r.telemetry, "crowsnest_dropped_items", "reason", reasonSeriesLimit)
+	bad := counters.Sum(t, r.telemetry, "crowsnest_dropped_items", "reason", reasonTime)
+	if received := counters.Sum(t, r.telemetry, "crowsnest_received_items"); over != 2 || bad != 1 || received != 3 {
 		t.Errorf("%d over the limit, %d of impossible time, %d received, want 2, 1, 3", over, bad, received)
 	}
 	if r.logs.FilterMessageSnippet("max_series").Len() != 1 || r.logs.FilterMessageSnippet("timestamp").Len() != 1 {

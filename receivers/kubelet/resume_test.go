@@ -12,9 +12,9 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/exporter/exportertest"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	promexporter "github.com/crowsnest-o11y/crowsnest/exporters/prometheus"
+	"github.com/crowsnest-o11y/crowsnest/test/counters"
 	"github.com/crowsnest-o11y/crowsnest/test/stores"
 )
 
@@ -44,19 +44,6 @@ func exporterTo(t *testing.T, store *stores.Prometheus) (consumer.Metrics, *comp
 		_ = telemetry.Shutdown(context.Background())
 	})
 	return exporter, telemetry
-}
-
-// items sums a counter of the ledger; one that never counted is not there.
-func items(t *testing.T, telemetry *componenttest.Telemetry, name string) (sum int64) {
-	t.Helper()
-	m, err := telemetry.GetMetric(name)
-	if err != nil {
-		return 0
-	}
-	for _, point := range m.Data.(metricdata.Sum[int64]).DataPoints {
-		sum += point.Value
-	}
-	return sum
 }
 
 // agedBy moves all times of the page so that the newest is so long ago.
@@ -105,10 +92,10 @@ func TestPageAgainAfterFailure(t *testing.T) {
 			t.Errorf("step %d: series %v, want %d", i, got, step.series)
 		}
 	}
-	if n := items(t, telemetry, "crowsnest_dropped_items"); n != 0 {
+	if n := counters.Sum(t, telemetry, "crowsnest_dropped_items"); n != 0 {
 		t.Errorf("%d points counted as dropped, of which the store lacks none", n)
 	}
-	if n := items(t, telemetry, "crowsnest_delivered_items"); n < int64(7*all) {
+	if n := counters.Sum(t, telemetry, "crowsnest_delivered_items"); n < int64(7*all) {
 		t.Errorf("%d points counted as delivered, want those of seven pages at least, %d each", n, all)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,11 +18,11 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver/receivertest"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/crowsnest-o11y/crowsnest/test/counters"
 )
 
 // sink is the pipeline behind the receiver.
@@ -162,31 +161,13 @@ func (r *rig) page(t testing.TB, path string) *endpoint {
 	return e
 }
 
-// count sums a counter's points that have all the attributes.
-func (r *rig) count(t *testing.T, name string, attributes ...attribute.KeyValue) (sum int64) {
-	t.Helper()
-	m, err := r.telemetry.GetMetric(name)
-	if err != nil {
-		return 0
-	}
-	for _, point := range m.Data.(metricdata.Sum[int64]).DataPoints {
-		if !slices.ContainsFunc(attributes, func(want attribute.KeyValue) bool {
-			got, ok := point.Attributes.Value(want.Key)
-			return !ok || got != want.Value
-		}) {
-			sum += point.Value
-		}
-	}
-	return sum
-}
-
 // failed checks that the one scrape so far failed, as outcome, and that the log says all of it.
 func (r *rig) failed(t *testing.T, outcome string, says ...string) {
 	t.Helper()
 	if _, up := r.sink.last(t); up != "0" {
 		t.Errorf("up is %q, want 0", up)
 	}
-	if n := r.count(t, "crowsnest_kubelet_scrapes", attribute.String("outcome", outcome)); n != 1 {
+	if n := counters.Sum(t, r.telemetry, "crowsnest_kubelet_scrapes", "outcome", outcome); n != 1 {
 		t.Errorf("%d scrapes counted as %s, want 1", n, outcome)
 	}
 	logged := fmt.Sprint(r.logs.FilterLevelExact(zapcore.WarnLevel).All())

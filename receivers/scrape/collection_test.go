@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/crowsnest-o11y/crowsnest/kubemeta"
+	"github.com/crowsnest-o11y/crowsnest/test/counters"
 )
 
 // script is an API server for what a real one does not do on demand: each
@@ -245,7 +246,7 @@ spec:
 	if len(asked.asked) != 0 {
 		t.Error("a secret is read though no pod needs it")
 	}
-	if n := r.count(t, "crowsnest_scrape_refused_targets"); n != 0 {
+	if n := counters.Sum(t, r.telemetry, "crowsnest_scrape_refused_targets"); n != 0 {
 		t.Errorf("%d targets are refused that nobody has", n)
 	}
 	r.cache.Replace([]*kubemeta.Pod{{UID: "1", Namespace: "shop", Name: "web-1", Labels: map[string]string{"app": "web"}}})

@@ -20,13 +20,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/otel/attribute"
 	"go.uber.org/zap"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
 
 	"github.com/crowsnest-o11y/crowsnest/kubemeta"
 	"github.com/crowsnest-o11y/crowsnest/test/apiserver"
+	"github.com/crowsnest-o11y/crowsnest/test/counters"
 )
 
 // api is a real API server with the operator's definitions.
@@ -222,7 +222,7 @@ spec:
     basicAuth: {username: {name: login, key: user}, password: {name: login, key: password}}
 `)
 		eventually(t, "a refusal", func() bool {
-			return r.count(t, "crowsnest_scrape_refused_targets", attribute.String("reason", refusedSecret)) > 0
+			return counters.Sum(t, r.telemetry, "crowsnest_scrape_refused_targets", "reason", refusedSecret) > 0
 		})
 		if len(r.store.live(`job="shop/auth"`)) != 0 {
 			t.Error("scraped without the secret")

@@ -18,13 +18,12 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver/receivertest"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/crowsnest-o11y/crowsnest/kubemeta"
+	"github.com/crowsnest-o11y/crowsnest/test/counters"
 )
 
 // store is the pipeline behind the receiver: it keeps each series' last value.
@@ -171,24 +170,6 @@ func makeRig(t testing.TB, change func(*Config)) *rig {
 	return r
 }
 
-// count sums a counter's points that have all the attributes.
-func (r *rig) count(t testing.TB, name string, attributes ...attribute.KeyValue) (sum int64) {
-	t.Helper()
-	m, err := r.telemetry.GetMetric(name)
-	if err != nil {
-		return 0
-	}
-	for _, point := range m.Data.(metricdata.Sum[int64]).DataPoints {
-		if !slices.ContainsFunc(attributes, func(want attribute.KeyValue) bool {
-			got, ok := point.Attributes.Value(want.Key)
-			return !ok || got != want.Value
-		}) {
-			sum += point.Value
-		}
-	}
-	return sum
-}
-
 // eventually polls until the condition holds.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
@@ -212,7 +193,7 @@ func exposition(contentType, body string) http.HandlerFunc {
 func (r *rig) failed(t testing.TB, outcome string, says ...string) {
 	t.Helper()
 	eventually(t, "outcome "+outcome, func() bool {
-		return r.count(t, "crowsnest_scrape_scrapes", attribute.String("outcome", outcome)) > 0
+		return counters.Sum(t, r.telemetry, "crowsnest_scrape_scrapes", "outcome", outcome) > 0
 	})
 	eventually(t, "up is 0", func() bool {
 		for _, value := range r.store.live(`__name__="up"`) {

@@ -18,8 +18,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/collector/consumer/consumererror"
-	"go.opentelemetry.io/otel/attribute"
 
+	"github.com/crowsnest-o11y/crowsnest/test/counters"
 	"github.com/crowsnest-o11y/crowsnest/test/samples"
 )
 
@@ -231,7 +231,7 @@ func TestHostilePages(t *testing.T) {
 			if up := r.store.lines(`__name__="up"`); len(up) != 1 || !strings.HasSuffix(up[0], " 0") {
 				t.Errorf("%v", up)
 			}
-			if n := r.count(t, "crowsnest_scrape_scrapes", attribute.String("outcome", c.outcome)); n != 1 {
+			if n := counters.Sum(t, r.telemetry, "crowsnest_scrape_scrapes", "outcome", c.outcome); n != 1 {
 				t.Errorf("%d scrapes are %s: %v", n, c.outcome, r.logs.All())
 			}
 			if logged := fmt.Sprint(r.logs.All()); !strings.Contains(logged, c.says) {
@@ -240,7 +240,7 @@ func TestHostilePages(t *testing.T) {
 			if n := r.env.bodies.used.Load(); n != 0 {
 				t.Errorf("%d bytes are not given back", n)
 			}
-			if dropped := r.count(t, "crowsnest_dropped_items", attribute.String("reason", outcomeSampleLimit)); (dropped >= 100) != (c.outcome == outcomeSampleLimit) {
+			if dropped := counters.Sum(t, r.telemetry, "crowsnest_dropped_items", "reason", outcomeSampleLimit); (dropped >= 100) != (c.outcome == outcomeSampleLimit) {
 				t.Errorf("%d samples are dropped in the ledger", dropped)
 			}
 		})
@@ -278,7 +278,7 @@ func TestRefusedScrapesAreCounted(t *testing.T) {
 	r.store.err = fmt.Errorf("full")
 	r.store.mu.Unlock()
 	eventually(t, "a refusal in the ledger", func() bool {
-		return r.count(t, "crowsnest_dropped_items", attribute.String("reason", reasonRefused)) > 0
+		return counters.Sum(t, r.telemetry, "crowsnest_dropped_items", "reason", reasonRefused) > 0
 	})
 	r.store.mu.Lock()
 	r.store.err = consumererror.NewPermanent(fmt.Errorf("bad"))

@@ -16,11 +16,12 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receivertest"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/crowsnest-o11y/crowsnest/test/counters"
 )
 
 // fake is a runtime that fails as a real one does not on demand.
@@ -188,22 +189,6 @@ func (l *local) wait(series string, value float64) {
 	}
 }
 
-func (l *local) metric(name, key, value string) (total int64) {
-	m, err := l.telemetry.GetMetric(name)
-	if err != nil {
-		return 0 // not counted yet
-	}
-	for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
-		if got, _ := p.Attributes.Value("operation"); key == "operation" && got.AsString() == value {
-			total += p.Value
-		}
-		if got, _ := p.Attributes.Value("reason"); key == "reason" && got.AsString() == value {
-			total += p.Value
-		}
-	}
-	return total
-}
-
 // TestRuntimeWithoutStream finds ends by listing, and tries a status again.
 func TestRuntimeWithoutStream(t *testing.T) {
 	f := &fake{}
@@ -211,14 +196,14 @@ func TestRuntimeWithoutStream(t *testing.T) {
 	f.mu.Lock()
 	f.ended, f.statuses = []*cri.ContainerStatus{endOf("a"), endOf("b")}, status.Error(codes.Internal, "broken")
 	f.mu.Unlock()
-	for l.metric("crowsnest_terminations_failures", "operation", "status") == 0 {
+	for counters.Sum(t, l.telemetry, "crowsnest_terminations_failures", "operation", "status") == 0 {
 		time.Sleep(10 * time.Millisecond) // ends with the test's own time limit
 	}
 	f.mu.Lock()
 	f.statuses = nil
 	f.mu.Unlock()
 	l.wait(completed, 2)
-	if l.metric("crowsnest_terminations_failures", "operation", "events") == 0 {
+	if counters.Sum(t, l.telemetry, "crowsnest_terminations_failures", "operation", "events") == 0 {
 		t.Error("the missing stream is not told of")
 	}
 }
@@ -229,14 +214,14 @@ func TestFlood(t *testing.T) {
 	f := &fake{events: true, flood: 3 * eventQueue, flooded: make(chan struct{})}
 	l := startLocal(t, f.serve(t))
 	l.wait(completed, 3*eventQueue)
-	if l.metric("crowsnest_terminations_failures", "operation", "events") == 0 {
+	if counters.Sum(t, l.telemetry, "crowsnest_terminations_failures", "operation", "events") == 0 {
 		t.Error("the stream was not given up")
 	}
 }
 
 func TestNoRuntime(t *testing.T) {
 	l := startLocal(t, "unix:///nonexistent/cri.sock")
-	for l.metric("crowsnest_terminations_failures", "operation", "list") == 0 {
+	for counters.Sum(t, l.telemetry, "crowsnest_terminations_failures", "operation", "list") == 0 {
 		time.Sleep(10 * time.Millisecond) // ends with the test's own time limit
 	}
 }
@@ -251,7 +236,7 @@ func TestRefusedSamples(t *testing.T) {
 	f.mu.Lock()
 	f.ended = []*cri.ContainerStatus{endOf("a")}
 	f.mu.Unlock()
-	for l.metric("crowsnest_dropped_items", "reason", reasonRefused) < 3 {
+	for counters.Sum(t, l.telemetry, "crowsnest_dropped_items", "reason", reasonRefused) < 3 {
 		time.Sleep(10 * time.Millisecond) // ends with the test's own time limit
 	}
 	l.mu.Lock()
@@ -268,7 +253,7 @@ func TestHeldUpPipeline(t *testing.T) {
 	l.mu.Lock()
 	l.hold = true
 	l.mu.Unlock()
-	for l.metric("crowsnest_dropped_items", "reason", reasonRefused) == 0 {
+	for counters.Sum(t, l.telemetry, "crowsnest_dropped_items", "reason", reasonRefused) == 0 {
 		f.mu.Lock()
 		f.ended = []*cri.ContainerStatus{endOf("a")} // there is nothing to send before
 		f.mu.Unlock()
@@ -277,7 +262,7 @@ func TestHeldUpPipeline(t *testing.T) {
 	f.mu.Lock()
 	f.ended = []*cri.ContainerStatus{endOf("b")}
 	f.mu.Unlock()
-	for l.exits() < 2 {
+	for counters.Sum(t, l.telemetry, "crowsnest_terminations_exits") < 2 {
 		time.Sleep(10 * time.Millisecond) // likewise
 	}
 	f.mu.Lock()
@@ -287,15 +272,4 @@ func TestHeldUpPipeline(t *testing.T) {
 	l.hold = false
 	l.mu.Unlock()
 	l.wait(completed, 2)
-}
-
-func (l *local) exits() (total int64) {
-	m, err := l.telemetry.GetMetric("crowsnest_terminations_exits")
-	if err != nil {
-		return 0
-	}
-	for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
-		total += p.Value
-	}
-	return total
 }
