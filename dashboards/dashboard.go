@@ -46,6 +46,7 @@ func All() []Dashboard {
 	}
 	for i := range all {
 		all[i].place()
+		all[i].Annotations = append(all[i].Annotations, all[i].warnings())
 		all[i].choose()
 	}
 	return all
@@ -101,7 +102,15 @@ func (d *Dashboard) choose() {
 	d.Variables = append(sources, d.Variables...)
 }
 
+// chooses tells whether the dashboard has the variable.
+func (d *Dashboard) chooses(v Variable) bool {
+	return slices.ContainsFunc(d.Variables, func(of Variable) bool { return of.Name == v.Name && of.all == v.all })
+}
+
 func (d *Dashboard) uses(source Source) bool {
+	if slices.ContainsFunc(d.Annotations, func(a Annotation) bool { return a.Source == source }) {
+		return true
+	}
 	for _, panel := range d.Panels() {
 		for _, query := range panel.Queries {
 			if query.Source == source {

@@ -25,6 +25,17 @@ func events() Dashboard {
 					q(`sum by (namespace, statefulset) (kube_statefulset_status_observed_generation{<namespace>} - kube_statefulset_status_observed_generation{<namespace>} offset $__interval) > 0`, "{{namespace}}/{{statefulset}}").needs(needRollout),
 					q(`sum by (namespace, daemonset) (kube_daemonset_status_observed_generation{<namespace>} - kube_daemonset_status_observed_generation{<namespace>} offset $__interval) > 0`, "{{namespace}}/{{daemonset}}").needs(needRollout)).good("Nothing changed"),
 			}},
+			{Title: "Kubernetes events", Panels: []Panel{
+				bars("Warnings by reason", "Events of type Warning, by reason.", number,
+					lq(`sum by (k8s_event_reason) (count_over_time(`+kubeEvents("<namespace>", warning)+` [$__auto]))`, "{{k8s_event_reason}}")).good("No warning"),
+				ranking("Warnings by object", "The ten objects with most events of type Warning in the chosen time.", number,
+					lq(`topk(10, sum by (namespace, k8s_object_kind, k8s_object_name) (count_over_time(`+kubeEvents("<namespace>", warning)+` [$__range])))`, "{{namespace}} {{k8s_object_kind}} {{k8s_object_name}}")).
+					good("No warning").size(12, 8),
+				records("Warnings", "The newest events of type Warning about objects of the chosen namespaces, and about nodes and others of none.",
+					lq(kubeEvents(`<cluster>, namespace=~"$namespace|"`, warning), "")).size(12, 12),
+				records("Events", "The newest events of every type.",
+					lq(kubeEvents(`<cluster>, namespace=~"$namespace|"`, ""), "")).size(12, 12),
+			}},
 			{Title: "Pods and containers", Panels: []Panel{
 				bars("Pods created", "Pods not older than two minutes, by namespace.", number,
 					q(`count by (namespace) (kube_pod_created{<namespace>} > time() - 120)`, "{{namespace}}").needs(needNewPod)).good("No pod was created"),

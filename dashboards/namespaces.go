@@ -42,6 +42,9 @@ func namespaces() Dashboard {
 				bars("Restarts", "Container restarts by namespace.", number,
 					q(`round(sum by (namespace) (increase(kube_pod_container_status_restarts_total{<namespace>}[$__interval]))) > 0`, "{{namespace}}").needs(needTermination)).
 					good("Nothing restarted").link(toNamespace),
+				bars("Warning events", "Kubernetes events of type Warning, by namespace.", number,
+					lq(`sum by (namespace) (count_over_time(`+kubeEvents("<namespace>", warning)+` [$__auto]))`, "{{namespace}}")).
+					good("No warning").link(toNamespace),
 				bars("Exits by reason", "Containers that ended, except those that completed.", number,
 					q(`sum by (namespace, reason) (increase(container_terminations_total{<namespace>, reason!="Completed"}[$__interval])) > 0`, "{{namespace}} {{reason}}").needs(needFailure)).
 					good("Nothing failed").link(toNamespace),

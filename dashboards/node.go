@@ -13,6 +13,7 @@ func node() Dashboard {
 			nodeDisk(),
 			nodeNetwork(),
 			nodeKubelet(),
+			nodeEvents(),
 		},
 	}
 }
@@ -107,5 +108,11 @@ func nodeKubelet() Row {
 			q(`sum by (operation_type) (rate(kubelet_runtime_operations_errors_total{<node>}[$__rate_interval]))`, "{{operation_type}}").needs(needFault)).fromZero().good("No call failed").size(8, 8),
 		graph("Evictions", "Pods that the kubelet evicted since the node ran short of something.", number,
 			q(`sum by (eviction_signal) (increase(kubelet_evictions{<node>}[$__rate_interval]))`, "{{eviction_signal}}").needs(needEviction)).fromZero().good("No eviction").size(8, 8),
+	}}
+}
+
+func nodeEvents() Row {
+	return Row{Title: "Kubernetes events", Panels: []Panel{
+		records("Events", "What is said of the node, and what its kubelet says of its pods, newest first.", lq(kubeEvents("<cluster>", ofNode), "")).size(gridWidth, 10),
 	}}
 }

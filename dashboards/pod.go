@@ -12,6 +12,7 @@ func pod() Dashboard {
 			podMemory(),
 			podTraffic(),
 			podExits(),
+			podEvents(),
 			podLines(),
 		},
 	}
@@ -86,6 +87,12 @@ func podExits() Row {
 			q(`sum by (container, reason, exit_code) (increase(container_terminations_total{<pod>}[$__interval])) > 0`, "{{container}} {{reason}} ({{exit_code}})").needs(needTermination)).good("Nothing ended").size(8, 8),
 		bars("Failed probes", "By container and kind.", number,
 			q(`sum by (container, probe_type) (increase(prober_probe_total{<pod>, result="failed"}[$__interval])) > 0`, "{{container}} {{probe_type}}").needs(needProbeFailure)).good("No probe failed").size(8, 8),
+	}}
+}
+
+func podEvents() Row {
+	return Row{Title: "Kubernetes events", Panels: []Panel{
+		records("Events", "What scheduler, kubelet and controllers say of the pod, newest first.", lq(kubeEvents("<namespace>", ofPod), "")).size(gridWidth, 8),
 	}}
 }
 

@@ -10,6 +10,7 @@ func problems() Dashboard {
 		Rows: []Row{
 			problemNow(),
 			problemWaiting(),
+			problemEvents(),
 			problemExits(),
 			problemUnschedulable(),
 			problemWorkloads(),
@@ -56,6 +57,16 @@ func problemWaiting() Row {
 				q(`round(max by (namespace, pod, container, reason) (increase(kube_pod_container_status_restarts_total{<namespace>}[$__range])
 					* on (cluster, namespace, pod, uid, container) group_left (reason) kube_pod_container_status_last_terminated_reason{<namespace>}) > 0.5)`, "Restarts").in(number).warn(1, 10))...).
 			sortBy("Restarts").good("Nothing restarted").link(toPod, podLogs),
+	}}
+}
+
+func problemEvents() Row {
+	return Row{Title: "Kubernetes events", Panels: []Panel{
+		ranking("Warnings by reason", "Events of type Warning in the chosen time: what controllers, scheduler and kubelets complain of.", number,
+			lq(`topk(10, sum by (k8s_event_reason) (count_over_time(`+kubeEvents(`<cluster>, namespace=~"$namespace|"`, warning)+` [$__range])))`, "{{k8s_event_reason}}")).
+			good("No warning"),
+		records("Warnings", "The newest events of type Warning about objects of the chosen namespaces, and about nodes and others of none.",
+			lq(kubeEvents(`<cluster>, namespace=~"$namespace|"`, warning), "")).size(16, 8),
 	}}
 }
 

@@ -10,24 +10,40 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// expression is a PromQL expression of a dashboard, variables filled in.
-type expression struct{ where, text string }
+// expression is one of a dashboard, variables filled in.
+type expression struct {
+	where, text string
+	instant     bool
+	labels      []string // that its legend or title reads
+}
 
-func promQL() []expression {
+func promQL() []expression { return expressions(Prometheus) }
+
+// expressions are those of panels and annotations that a source answers.
+func expressions(source Source) []expression {
 	var all []expression
 	for _, d := range All() {
 		for _, p := range d.Panels() {
 			for i, query := range p.Queries {
-				if query.Source == Prometheus {
-					all = append(all, expression{fmt.Sprintf("%s: %q %s", d.UID, p.Title, refID(i)), query.Resolve(nil)})
+				if query.Source == source {
+					all = append(all, expression{fmt.Sprintf("%s: %q %s", d.UID, p.Title, refID(i)), query.Resolve(nil), query.Instant, labelsOf(query.Legend)})
 				}
 			}
 		}
 		for _, a := range d.Annotations {
-			all = append(all, expression{fmt.Sprintf("%s: annotation %q", d.UID, a.Name), a.Resolve(nil)})
+			if a.Source == source {
+				all = append(all, expression{fmt.Sprintf("%s: annotation %q", d.UID, a.Name), a.Resolve(nil), false, labelsOf(a.title + a.text)})
+			}
 		}
 	}
 	return all
+}
+
+func labelsOf(format string) (labels []string) {
+	for _, use := range labelUse.FindAllStringSubmatch(format, -1) {
+		labels = append(labels, use[1])
+	}
+	return labels
 }
 
 func TestPromQLParses(t *testing.T) {

@@ -248,6 +248,11 @@ func checkSources(t *testing.T, uid string, d imported) {
 	if !slices.ContainsFunc(d.Annotations.List, func(a importedAnnotation) bool { return a.Name == "Rollouts" }) {
 		t.Errorf("%s: rollouts are not marked", uid)
 	}
+	if !slices.ContainsFunc(d.Annotations.List, func(a importedAnnotation) bool {
+		return a.Name == "Warning events" && a.Datasource.Type == string(Loki)
+	}) {
+		t.Errorf("%s: Warning events are not marked", uid)
+	}
 	for _, a := range d.Annotations.List {
 		if a.Type != "dashboard" && !variables[a.Datasource.UID] {
 			t.Errorf("%s: annotation %s asks %v", uid, a.Name, a.Datasource)

@@ -3,7 +3,6 @@ package dashboards
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -52,30 +51,21 @@ func TestPromQLReturnsData(t *testing.T) {
 	}
 }
 
-// Every LogQL query returns data from a real Loki that has lines as the
-// exporter writes them.
+// Every LogQL query of every panel and annotation returns data from a real Loki
+// that has lines as the exporter writes them.
 func TestLogQLReturnsData(t *testing.T) {
 	loki := stores.TestLoki(t, stores.Options{})
 	pushLines(t, loki)
-	for _, d := range All() {
-		for _, p := range d.Panels() {
-			for i, query := range p.Queries {
-				if query.Source != Loki {
-					continue
-				}
-				text := query.Resolve(nil)
-				where := fmt.Sprintf("%s: %q %s", d.UID, p.Title, refID(i))
-				found, err := askLoki(t.Context(), loki, text, query.Instant)
-				if err != nil {
-					t.Errorf("%s: %v\n%s", where, err, text)
-				} else if len(found) == 0 {
-					t.Errorf("%s returns nothing\n%s", where, text)
-				}
-				for _, use := range labelUse.FindAllStringSubmatch(query.Legend, -1) {
-					if len(found) > 0 && found[0][use[1]] == "" {
-						t.Errorf("%s: legend reads label %s; found %v", where, use[1], found[0])
-					}
-				}
+	for _, expression := range expressions(Loki) {
+		found, err := askLoki(t.Context(), loki, expression.text, expression.instant)
+		if err != nil {
+			t.Errorf("%s: %v\n%s", expression.where, err, expression.text)
+		} else if len(found) == 0 {
+			t.Errorf("%s returns nothing\n%s", expression.where, expression.text)
+		}
+		for _, label := range expression.labels {
+			if len(found) > 0 && found[0][label] == "" {
+				t.Errorf("%s: legend or title reads label %s; found %v", expression.where, label, found[0])
 			}
 		}
 	}
@@ -85,9 +75,13 @@ func pushLines(t *testing.T, loki *stores.Loki) {
 	t.Helper()
 	now := strconv.FormatInt(time.Now().Add(-time.Second).UnixNano(), 10)
 	metadata := map[string]string{"trace_id": strings.Repeat("ab", 16), "k8s_deployment_name": "web"}
+	event := map[string]string{"severity": "WARN", "k8s_event_reason": "BackOff", "k8s_object_kind": "Pod", "k8s_object_name": "web-0", "k8s_node_name": "node-1"}
 	body, err := json.Marshal(map[string]any{"streams": []any{map[string]any{
 		"stream": map[string]string{"namespace": "shop", "pod": "web-0", "container": "web", "service_name": "web", "node": "node-1", "stream": "stderr"},
 		"values": []any{[]any{now, "level=error msg=failed", metadata}, []any{now, "level=info msg=served", metadata}},
+	}, map[string]any{
+		"stream": map[string]string{"namespace": "shop", "service_name": "kubernetes-events"},
+		"values": []any{[]any{now, "BackOff Pod shop/web-0: Back-off restarting failed container", event}},
 	}}})
 	if err != nil {
 		t.Fatal(err)
