@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 	"google.golang.org/grpc/encoding"
@@ -22,6 +23,9 @@ const (
 	zstdWindowBytes = 256 << 10
 	// maxZstdWindowBytes is what a sender may make us hold.
 	maxZstdWindowBytes = 8 << 20
+	// pieceBytes is the size of a buffer of gRPC's pool, and of an HTTP/2
+	// frame. The pool's next sizes are 32 KiB and 1 MiB, which it clears.
+	pieceBytes = 16 << 10
 	// zstdIdle bounds the encoders and decoders kept for the next request.
 	zstdIdle = 4
 )
@@ -39,6 +43,7 @@ func newZstdCompressor() *zstdCompressor {
 func (*zstdCompressor) Name() string { return "zstd" }
 
 func (c *zstdCompressor) Compress(w io.Writer) (io.WriteCloser, error) {
+	w = pieceWriter{w}
 	select {
 	case e := <-c.encoders:
 		e.Reset(w)
@@ -51,6 +56,22 @@ func (c *zstdCompressor) Compress(w io.Writer) (io.WriteCloser, error) {
 		return nil, fmt.Errorf("make zstd encoder: %w", err)
 	}
 	return zstdWriter{e, c.encoders}, nil
+}
+
+// pieceWriter writes in pieces that fit into a buffer of gRPC's pool each. An
+// encoder writes blocks of up to 128 KiB, for each of which gRPC would hold 1
+// MiB until the request is answered.
+type pieceWriter struct{ to io.Writer }
+
+func (w pieceWriter) Write(p []byte) (int, error) {
+	written := 0
+	for piece := range slices.Chunk(p, pieceBytes) {
+		n, err := w.to.Write(piece)
+		if written += n; err != nil {
+			return written, err
+		}
+	}
+	return written, nil
 }
 
 // zstdWriter gives its encoder back when it is closed.
