@@ -38,6 +38,8 @@ type Program struct {
 	Fragments Fragments
 	// GCPercent is GOGC if the environment does not say: 0 leaves Go's 100.
 	GCPercent int
+	// DropStartPages gives the memory back that only its start needed.
+	DropStartPages bool
 	// Commands are sub-commands of its own.
 	Commands []*cobra.Command
 

@@ -41,6 +41,9 @@ func (p Program) Run(ctx context.Context, args []string, stdout, stderr io.Write
 	if p.GCPercent != 0 && os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(p.GCPercent)
 	}
+	if p.DropStartPages {
+		defer dropStartPages()()
+	}
 	cmd := p.command()
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)

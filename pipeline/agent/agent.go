@@ -45,6 +45,7 @@ func Program() pipeline.Program {
 		"embedded:agent/kubestate", "embedded:agent/terminations", "embedded:agent/control_plane", "embedded:agent/applications"}
 	// On every node memory is scarcer than the few percent of a core it costs.
 	p.GCPercent = 50
+	p.DropStartPages = true
 	p.Receivers = append(p.Receivers,
 		containerlogs.NewFactory(),
 		kubelet.NewFactory(),
