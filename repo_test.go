@@ -48,15 +48,16 @@ var mayImport = map[string][]string{
 	"cmd":        {"program"},
 	"program":    {"pipeline", "receivers", "exporters", "component", "dashboards", "kubemeta", "ledger"}, // pipeline/agent, pipeline/aggregator
 	"pipeline":   {"ledger"},
-	"receivers":  {"kubemeta", "kubeapi", "ledger", "complaint", "cadence", "criapi"},
+	"receivers":  {"kubemeta", "kubeapi", "ledger", "complaint", "cadence", "criapi", "extensions"},
 	"exporters":  {"kubemeta", "ledger", "complaint"},
-	"component":  {"kubemeta", "kubeapi", "ledger", "complaint"}, // pipeline/<noun>
+	"component":  {"kubemeta", "kubeapi", "ledger", "complaint", "extensions"}, // pipeline/<noun>
 	"kubemeta":   {"kubeapi", "complaint"},
 	"kubeapi":    {},
 	"ledger":     {},
 	"complaint":  {},
 	"cadence":    {},
 	"criapi":     {},
+	"extensions": {},
 	"dashboards": {},
 	"deploy":     {}, // builds the programs, links nothing of them
 }

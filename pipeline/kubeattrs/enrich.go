@@ -3,7 +3,6 @@ package kubeattrs
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"net/netip"
 	"sync"
 
@@ -15,6 +14,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/processor"
 
+	"github.com/crowsnest-o11y/crowsnest/extensions"
 	"github.com/crowsnest-o11y/crowsnest/kubemeta"
 )
 
@@ -62,13 +62,9 @@ func (e *enricher) start(_ context.Context, host component.Host) error {
 	if e.cfg.Pods == nil {
 		return nil
 	}
-	found, ok := host.GetExtensions()[*e.cfg.Pods]
-	if !ok {
-		return fmt.Errorf("pods: no extension %q is running: add it to service.extensions", e.cfg.Pods)
-	}
-	pods, ok := found.(interface{ Cache() *kubemeta.Cache })
-	if !ok {
-		return fmt.Errorf("pods: extension %q is not a kubepods", e.cfg.Pods)
+	pods, err := extensions.Find[interface{ Cache() *kubemeta.Cache }](host, "pods", *e.cfg.Pods, "kubepods")
+	if err != nil {
+		return err
 	}
 	e.cache = pods.Cache()
 	return nil

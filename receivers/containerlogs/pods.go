@@ -1,10 +1,9 @@
 package containerlogs
 
 import (
-	"fmt"
-
 	"go.opentelemetry.io/collector/component"
 
+	"github.com/crowsnest-o11y/crowsnest/extensions"
 	"github.com/crowsnest-o11y/crowsnest/kubemeta"
 )
 
@@ -19,13 +18,9 @@ func podAdmission(id *component.ID, host component.Host) (func(*tail) bool, erro
 	if id == nil {
 		return nil, nil
 	}
-	extension, ok := host.GetExtensions()[*id]
-	if !ok {
-		return nil, fmt.Errorf("pods: extension %q is not configured", id)
-	}
-	pods, ok := extension.(podCache)
-	if !ok {
-		return nil, fmt.Errorf("pods: extension %q keeps no pods", id)
+	pods, err := extensions.Find[podCache](host, "pods", *id, "kubepods")
+	if err != nil {
+		return nil, err
 	}
 	return func(t *tail) bool {
 		cache := pods.Cache()

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/crowsnest-o11y/crowsnest/complaint"
+	"github.com/crowsnest-o11y/crowsnest/extensions"
 	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 	"github.com/crowsnest-o11y/crowsnest/kubemeta"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
@@ -110,13 +111,9 @@ func (r *eventReceiver) lead(host component.Host) (func(context.Context), error)
 	if r.cfg.Leader == nil {
 		return r.run, nil
 	}
-	extension, ok := host.GetExtensions()[*r.cfg.Leader]
-	if !ok {
-		return nil, fmt.Errorf("leader: no extension %q is configured", r.cfg.Leader)
-	}
-	l, ok := extension.(leader)
-	if !ok {
-		return nil, fmt.Errorf("leader: extension %q elects no leader", r.cfg.Leader)
+	l, err := extensions.Find[leader](host, "leader", *r.cfg.Leader, "leader")
+	if err != nil {
+		return nil, err
 	}
 	return func(ctx context.Context) { l.Lead(ctx, r.run) }, nil
 }

@@ -29,8 +29,8 @@ func TestStartNamesWhatIsWrong(t *testing.T) {
 	}
 	none := componenttest.NewNopHost()
 	f(none, map[string]any{}, "node: is empty")
-	f(none, map[string]any{"scope": "all", "leader": "leader"}, `leader: no extension "leader" is configured`)
-	f(hostWith{component.MustNewID("leader"): nothing{}}, map[string]any{"scope": "all", "leader": "leader"}, `leader: extension "leader" elects no leader`)
+	f(none, map[string]any{"scope": "all", "leader": "leader"}, `leader: no extension "leader" is running`)
+	f(hostWith{component.MustNewID("leader"): nothing{}}, map[string]any{"scope": "all", "leader": "leader"}, `leader: extension "leader" is not a leader`)
 }
 
 type nothing struct {

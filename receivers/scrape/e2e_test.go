@@ -322,7 +322,7 @@ func TestAPIServerIsScrapedByTheLeader(t *testing.T) {
 	r := newRig(t, func(c *Config) {
 		c.Interval, c.Timeout = time.Second, time.Second
 		c.Kubeconfig, c.Leader, c.APIServer = file, &id, true
-	}, extensions{id: l})
+	}, hostWith{id: l})
 	l.lead <- true
 	_, port, _ := net.SplitHostPort(strings.TrimPrefix(a.URL(), "https://"))
 	resource := `endpoint="https", instance="127.0.0.1:` + port + `", job="apiserver", namespace="default"`

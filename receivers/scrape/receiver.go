@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/crowsnest-o11y/crowsnest/complaint"
+	"github.com/crowsnest-o11y/crowsnest/extensions"
 	"github.com/crowsnest-o11y/crowsnest/kubemeta"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
@@ -89,31 +90,20 @@ func (r *scrapeReceiver) Start(_ context.Context, host component.Host) error {
 // find looks the extensions up.
 func (r *scrapeReceiver) find(host component.Host) error {
 	if r.cfg.Pods != nil {
-		pods, err := extensionOf[interface{ Cache() *kubemeta.Cache }](host, *r.cfg.Pods, "pods", "kubepods")
+		pods, err := extensions.Find[interface{ Cache() *kubemeta.Cache }](host, "pods", *r.cfg.Pods, "kubepods")
 		if err != nil {
 			return err
 		}
 		r.cache = pods.Cache()
 	}
 	if r.cfg.Leader != nil {
-		found, err := extensionOf[leader](host, *r.cfg.Leader, "leader", "leader")
+		found, err := extensions.Find[leader](host, "leader", *r.cfg.Leader, "leader")
 		if err != nil {
 			return err
 		}
 		r.leader = found
 	}
 	return nil
-}
-
-func extensionOf[T any](host component.Host, id component.ID, key, kind string) (found T, err error) {
-	extension, ok := host.GetExtensions()[id]
-	if !ok {
-		return found, fmt.Errorf("%s: no extension %q is running: add it to service.extensions", key, id)
-	}
-	if found, ok = extension.(T); !ok {
-		return found, fmt.Errorf("%s: extension %q is not a %s", key, id, kind)
-	}
-	return found, nil
 }
 
 func (r *scrapeReceiver) lead(ctx context.Context, f func(context.Context)) {

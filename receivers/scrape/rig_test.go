@@ -87,10 +87,10 @@ func (s *store) lines(contain ...string) []string {
 	return sorted(all)
 }
 
-// extensions is a host with extensions.
-type extensions map[component.ID]component.Component
+// hostWith is a host with extensions.
+type hostWith map[component.ID]component.Component
 
-func (e extensions) GetExtensions() map[component.ID]component.Component { return e }
+func (h hostWith) GetExtensions() map[component.ID]component.Component { return h }
 
 type podsExtension struct {
 	component.StartFunc
@@ -111,10 +111,10 @@ type rig struct {
 }
 
 // newRig starts a receiver that scrapes ten times a second.
-func newRig(t testing.TB, change func(*Config), more ...extensions) *rig {
+func newRig(t testing.TB, change func(*Config), more ...hostWith) *rig {
 	t.Helper()
 	r := makeRig(t, change)
-	host := extensions{podsID: podsExtension{cache: r.cache}}
+	host := hostWith{podsID: podsExtension{cache: r.cache}}
 	for _, e := range more {
 		maps.Copy(host, e)
 	}
