@@ -47,6 +47,16 @@
 // them would be a hole. Prometheus itself ends such a series five minutes
 // after its last sample.
 //
+// But one is written for a series whose page came again without it: a pod deleted
+// while its node's agent was away, of which the next agent knows nothing. A page is
+// known by the resource, of one node, and by "up" 1, which is its end. A series
+// that is overdue (see below) ends right behind its last sample when its page was
+// completed here since; until then it is remembered, for the five minutes and while
+// the table is at most half full. So it ends two of its intervals after its last
+// sample or with the agent's first page, whichever is later, if the agent comes back
+// to the same aggregator. What is not of one node (kube_*) has to wait for
+// Prometheus.
+//
 // # Expiry
 //
 // A series expires after two of its own intervals without a sample, and after

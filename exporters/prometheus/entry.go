@@ -23,9 +23,12 @@ type entry struct {
 	index       int32  // in family.entries
 	batch       uint32 // the last batch it was in
 	rounds      int32  // points of it in that batch, less one
+	page        uint32 // origin.pages when it last came
 	kind        pointKind
 	stale       bool
+	silent      bool // stale only because it stopped coming: the store was not told
 	hasSum      bool
+	origin      *origin // nil for one that may come without its page
 }
 
 const (
@@ -71,7 +74,7 @@ func (e *entry) set(p *point) {
 		d = &with
 	}
 	e.detail, e.value, e.timestampMs, e.startMs = d, p.value, p.timestampMs, p.startMs
-	e.kind, e.stale, e.hasSum = p.kind, p.stale, p.hasSum
+	e.kind, e.stale, e.silent, e.hasSum = p.kind, p.stale, false, p.hasSum
 }
 
 // complete gives a stale point, which tells no buckets, those of the last one.

@@ -43,6 +43,7 @@ type metricsExporter struct {
 	stopping context.Context // ends with Shutdown
 	stop     context.CancelCauseFunc
 	wg       sync.WaitGroup
+	marking  sync.Mutex // held while the store is told of series that ended
 }
 
 func newExporter(ctx context.Context, set exporter.Settings, cfg *Config) (exporter.Metrics, error) {
@@ -67,6 +68,7 @@ func newMetricsExporter(set exporter.Settings, cfg *Config) (*metricsExporter, e
 		return nil, err
 	}
 	t := newTable(cfg.MaxBytes, cfg.ExpireAfter)
+	t.waits = cfg.RemoteWrite.HasValue()
 	tel, err := newTelemetry(set.TelemetrySettings, set.ID.String(), t)
 	if err != nil {
 		return nil, err
@@ -208,6 +210,15 @@ func (e *metricsExporter) settle(b *batch) {
 // maxExpireTick is how late a series may end at most, beyond its two intervals.
 const maxExpireTick = 2 * time.Second
 
+const (
+	// maxMarkers bounds the markers under way of series whose agent came back
+	// without them; further ones wait in the table.
+	maxMarkers = 10_000
+	// markersTimeout: of what a store did not take by then Prometheus' lookback
+	// takes care.
+	markersTimeout = time.Minute
+)
+
 // expireLoop forgets series that stopped coming.
 func (e *metricsExporter) expireLoop() {
 	ticker := time.NewTicker(min(maxExpireTick, max(e.cfg.ExpireAfter/20, 100*time.Millisecond)))
@@ -215,9 +226,32 @@ func (e *metricsExporter) expireLoop() {
 	for {
 		select {
 		case now := <-ticker.C:
-			e.table.expire(now)
+			e.expire(now)
 		case <-e.stopping.Done():
 			return
 		}
 	}
+}
+
+// expire ends what is overdue. The store is told in the background: one that does
+// not answer must not keep series on the page.
+func (e *metricsExporter) expire(now time.Time) {
+	if !e.marking.TryLock() {
+		e.table.expire(now, 0)
+		return
+	}
+	markers := e.table.expire(now, maxMarkers)
+	if len(markers) == 0 {
+		e.marking.Unlock()
+		return
+	}
+	e.wg.Go(func() {
+		defer e.marking.Unlock()
+		ctx, cancel := context.WithTimeout(e.stopping, markersTimeout)
+		defer cancel()
+		if err := e.remote.write(ctx, markers, nil); err != nil && e.stopping.Err() == nil {
+			e.set.Logger.Warn("Store was not told that series ended while their agent was away; it shows them for five minutes more.",
+				zap.Int("data_points", len(markers)), zap.Error(err))
+		}
+	})
 }

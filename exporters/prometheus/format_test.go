@@ -170,7 +170,7 @@ func TestThePageIsWholeWhileSeriesComeAndGo(t *testing.T) {
 	p := page{table: tb}
 	var out strings.Builder
 	if err := p.write(&churn{Builder: &out, first: func() {
-		tb.expire(epoch.Add(time.Hour))
+		tb.expire(epoch.Add(time.Hour), 0)
 		fill("coming", epoch.Add(time.Minute))
 	}}, newWriterOf("text/plain")); err != nil {
 		t.Fatal(err)

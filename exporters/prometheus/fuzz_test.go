@@ -123,7 +123,7 @@ func FuzzTranslate(f *testing.F) {
 				t.Error(err)
 			}
 		}
-		tb.expire(epoch.Add(time.Hour))
+		tb.expire(epoch.Add(time.Hour), 0)
 		wantEmpty(t, tb)
 	})
 }

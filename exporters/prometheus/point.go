@@ -53,6 +53,8 @@ type point struct {
 	// skip: nothing to send (a derived point that is not newer than the last one).
 	skip   bool
 	hasSum bool
+	// origin is the page it was on, as originOf gives it; 0 for none.
+	origin uint64
 	// round counts the earlier points of the same series in the same batch.
 	round int32
 

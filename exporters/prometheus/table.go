@@ -26,11 +26,14 @@ const (
 type table struct {
 	maxBytes    int64
 	expireAfter time.Duration
+	// waits: there is a store that has to be told of series that ended.
+	waits bool
 
 	mu       sync.Mutex // guards all below, and the entries
 	symbols  symbols
 	entries  map[identity]*entry
 	families map[string]*tableFamily
+	origins  map[uint64]*origin
 	bytes    int64  // without the symbols'
 	series   int    // of the entries that are not stale
 	batches  uint32 // the number of the last batch
@@ -57,6 +60,7 @@ func newTable(maxBytes int64, expireAfter time.Duration) *table {
 		symbols:  newSymbols(),
 		entries:  make(map[identity]*entry),
 		families: make(map[string]*tableFamily),
+		origins:  make(map[uint64]*origin),
 	}
 }
 
@@ -102,6 +106,7 @@ func (t *table) update(b *batch, now time.Time) changes {
 	if disordered {
 		t.reorderLocked(b.points)
 	}
+	t.turnPagesLocked(b.pages)
 	return c
 }
 
@@ -168,6 +173,7 @@ func (t *table) takeLocked(e *entry, p *point, now time.Time) (f *tableFamily, g
 		t.replaceLocked(e, p, now)
 	}
 	e.seenMs = now.UnixMilli()
+	t.placeLocked(e, p.origin)
 	return e.family, gone
 }
 
@@ -191,6 +197,7 @@ func (t *table) insertLocked(p *point, now time.Time) *tableFamily {
 	f.shareEdges(e.detail)
 	f.entries = append(f.entries, e)
 	t.entries[p.id] = e
+	t.placeLocked(e, p.origin)
 	t.bytes += e.bytes()
 	t.series += e.seriesCount()
 	return f
@@ -225,26 +232,39 @@ func (t *table) replaceLocked(e *entry, p *point, now time.Time) {
 	}
 }
 
-// expire forgets series that are overdue. The table is locked for one family at
-// a time.
-func (t *table) expire(now time.Time) {
+// expire forgets series that are overdue, and gives the markers of up to most of
+// those that their page has no more. The table is locked for one family at a time.
+func (t *table) expire(now time.Time, most int) (markers []point) {
 	for _, name := range t.familyNames() {
-		t.expireFamily(name, now.UnixMilli())
+		markers = t.expireFamily(name, now.UnixMilli(), most, markers)
 	}
+	return markers
 }
 
-func (t *table) expireFamily(name string, nowMs int64) {
+func (t *table) expireFamily(name string, nowMs int64, most int, markers []point) []point {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	f := t.families[name]
 	if f == nil {
-		return
+		return markers
 	}
 	for i := len(f.entries) - 1; i >= 0; i-- {
-		if e := f.entries[i]; e.overdue(nowMs, t.expireAfter) {
+		e := f.entries[i]
+		if !e.overdue(nowMs, t.expireAfter) {
+			continue
+		}
+		gone := t.waits && e.gone()
+		switch {
+		case gone && len(markers) < most:
+			markers = append(markers, t.markerLocked(e))
+			t.removeLocked(e)
+		case gone, t.waitsLocked(e, nowMs):
+			t.silenceLocked(e)
+		default:
 			t.removeLocked(e)
 		}
 	}
+	return markers
 }
 
 func (t *table) removeLocked(e *entry) {
@@ -253,6 +273,7 @@ func (t *table) removeLocked(e *entry) {
 	}
 	t.bytes -= e.bytes()
 	t.symbols.release(e.labels)
+	t.placeLocked(e, 0)
 	delete(t.entries, e.id)
 	f := e.family
 	last := f.entries[len(f.entries)-1]

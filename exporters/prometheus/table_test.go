@@ -76,11 +76,11 @@ func TestExpiredSeriesAreForgotten(t *testing.T) {
 	tb := newTable(1<<20, time.Minute)
 	update(tb, epoch, gauge(1, 5, "a=old"))
 	update(tb, epoch.Add(time.Second), gauge(1, 6, "a=new"))
-	tb.expire(epoch.Add(time.Minute))
+	tb.expire(epoch.Add(time.Minute), 0)
 	if n, _ := tb.size(); n != 1 {
 		t.Errorf("%d series are left, want the newer one", n)
 	}
-	tb.expire(epoch.Add(time.Hour))
+	tb.expire(epoch.Add(time.Hour), 0)
 	wantEmpty(t, tb)
 }
 
@@ -215,11 +215,11 @@ func TestSeriesExpireAfterTwoOfTheirIntervals(t *testing.T) {
 			update(tb, epoch.Add(d), gauge(float64(i), epoch.Add(time.Duration(i)*30*time.Second).UnixMilli()))
 			last = d
 		}
-		tb.expire(epoch.Add(last + want - time.Second))
+		tb.expire(epoch.Add(last+want-time.Second), 0)
 		if n, _ := tb.size(); n != 1 {
 			t.Errorf("%v: gone before %s", arrivals, want)
 		}
-		tb.expire(epoch.Add(last + want))
+		tb.expire(epoch.Add(last+want), 0)
 		if n, _ := tb.size(); n != 0 {
 			t.Errorf("%v: still there after %s", arrivals, want)
 		}

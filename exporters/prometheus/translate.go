@@ -31,6 +31,8 @@ type batch struct {
 	points []point
 	// dropped counts data points that have no translation, by reason.
 	dropped map[string]int
+	// pages are those that the batch completes.
+	pages []turn
 	// items is the number of data points, the dropped ones included.
 	items int
 }
@@ -55,6 +57,7 @@ type translator struct {
 	nowMs   int64 // for data points without a timestamp
 	// newestMs is the latest timestamp of the resource's points so far.
 	newestMs int64
+	origin   uint64 // of the resource's points that are from an exposition
 	// ofResource tells that the resource has points which target_info may describe.
 	ofResource bool
 }
@@ -67,7 +70,7 @@ func newTranslator() *translator {
 // table may add points to the batch.
 func (t *translator) translate(md pmetric.Metrics, nowMs int64) *batch {
 	clear(t.points)
-	t.batch = batch{points: t.points[:0], items: md.DataPointCount()}
+	t.batch = batch{points: t.points[:0], pages: t.pages[:0], items: md.DataPointCount()}
 	t.points = slices.Grow(t.points, t.items+md.ResourceMetrics().Len())
 	t.labeler.reset()
 	t.nowMs = nowMs
@@ -83,6 +86,7 @@ func (t *translator) resource(rm pmetric.ResourceMetrics) {
 	t.newestMs, t.ofResource = 0, false
 	for _, sm := range rm.ScopeMetrics().All() {
 		scoped := withScope(r.otel, sm.Scope())
+		t.origin = originOf(attrs, r.exposition, sm.Scope().Name())
 		for _, m := range sm.Metrics().All() {
 			t.metric(m, r.exposition, scoped)
 		}
@@ -132,7 +136,11 @@ func (t *translator) metric(m pmetric.Metric, exposition, otel []label) {
 	}
 	src.family, src.metric = f, f.name
 	src.withStart = f.typ == prompb.MetricMetadata_COUNTER || f.typ == prompb.MetricMetadata_HISTOGRAM || f.typ == prompb.MetricMetadata_SUMMARY
+	before := len(t.points)
 	t.pointsFrom(m, src)
+	if verbatim && f.name == "up" && t.origin != 0 {
+		t.turnPages(t.points[before:])
+	}
 }
 
 func reservedLabel(typ pmetric.MetricType) string {
@@ -182,6 +190,9 @@ func (t *translator) begin(src source, kind pointKind, attrs pcommon.Map, at, st
 	// A start behind the sample says nothing, and receivers complain about it.
 	if startMs := int64(start / 1e6); src.withStart && startMs < p.timestampMs {
 		p.startMs = startMs
+	}
+	if src.verbatim {
+		p.origin = t.origin
 	}
 	if !src.verbatim && !p.stale {
 		t.ofResource = true

@@ -98,6 +98,14 @@ Left out on purpose are the labels namespace and pod of node_cpu_seconds_total a
 node_network_up, which would be those of the agent's pod: with them every restart
 of an agent would begin all series of its node anew.
 
+A series ends (Prometheus' staleness) with the first scrape that lacks it. If its
+agent was away then, the aggregator ends it when the agent's next page lacks it.
+Where that is not possible Prometheus shows it for five minutes after its last
+sample, as after a restart of its own: ` + "`kube_*`" + ` of a pod that was deleted while its
+node's agent was away, since agents and the leader tell of the same job and
+instance together; and all series if agent and aggregator were away together, as
+nobody then knows what there was.
+
 | job | metrics_path | family | type | labels | there |
 |---|---|---|---|---|---|
 `
