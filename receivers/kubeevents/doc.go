@@ -50,6 +50,6 @@
 //
 // # Cost
 //
-// 5 µs of CPU per event until it is a record (BenchmarkEvent). Memory: what one
+// 3 µs of CPU and 2.4 kB of garbage per event until it is a record (BenchmarkEvent). Memory: what one
 // page's object needs, and 32 MiB at most.
 package kubeevents

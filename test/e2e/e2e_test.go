@@ -48,6 +48,7 @@ func TestInstalledByHelm(t *testing.T) {
 		{"upgrade to a wrong authority of the kubelet", in.upgrade},
 		{"rollback", in.rollback},
 		{"every line once", in.checkLines},
+		{"every event once", in.checkEvents},
 		{"every trace with its pods", in.checkTraces},
 		{"ledgers balance", in.checkLedgers},
 		{"every container has its series again", in.checkSeries},
