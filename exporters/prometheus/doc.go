@@ -54,8 +54,8 @@
 // completed here since; until then it is remembered, for the five minutes and while
 // the table is at most half full. So it ends two of its intervals after its last
 // sample or with the agent's first page, whichever is later, if the agent comes back
-// to the same aggregator. What is not of one node (kube_*) has to wait for
-// Prometheus.
+// to the same aggregator. What is not of one node (kube_*), and a page that comes
+// no more, has to wait for Prometheus.
 //
 // # Expiry
 //

@@ -103,8 +103,9 @@ agent was away then, the aggregator ends it when the agent's next page lacks it.
 Where that is not possible Prometheus shows it for five minutes after its last
 sample, as after a restart of its own: ` + "`kube_*`" + ` of a pod that was deleted while its
 node's agent was away, since agents and the leader tell of the same job and
-instance together; and all series if agent and aggregator were away together, as
-nobody then knows what there was.
+instance together; a deleted pod's own page, which does not come again; and all
+series if agent and aggregator were away together, as nobody then knows what there
+was.
 
 | job | metrics_path | family | type | labels | there |
 |---|---|---|---|---|---|
