@@ -4,7 +4,7 @@ LDFLAGS := -s -w -X github.com/crowsnest-o11y/crowsnest/pipeline.Version=$(VERSI
 # What the chart installs unless told otherwise.
 IMAGE_TAG ?= $(shell sed -n 's/^appVersion: *"*\([^"]*\)"*$$/\1/p' deploy/helm/crowsnest/Chart.yaml 2>/dev/null)
 # Packages that start goroutines or share state.
-CONCURRENT := ./cadence/... ./complaint/... ./ledger/... ./kubemeta/... ./pipeline/... ./receivers/... ./exporters/... ./test/nodesim/...
+CONCURRENT := ./cadence/... ./complaint/... ./ledger/... ./kubeapi/... ./kubemeta/... ./pipeline/... ./receivers/... ./exporters/... ./test/nodesim/...
 FUZZTIME ?= 20s
 
 # Static programs; only the race detector needs a C compiler.
