@@ -56,6 +56,11 @@ func healthy(t *testing.T) time.Duration {
 	return time.Duration(minutes) * time.Minute
 }
 
+func TestStatusPage(t *testing.T) {
+	in := installed(t)
+	in.checkStatusPages(t)
+}
+
 func TestLinks(t *testing.T) {
 	in := installed(t)
 	sources := readSources(t)

@@ -76,7 +76,6 @@ var lackOfRules = []struct{ missing, lack string }{
 	{"coredns_forward_responses_total", "a server that CoreDNS forwards to"},
 	{`kube_replicaset_owner exists, but none of its series has owner_kind=""`, "a ReplicaSet of no Deployment"},
 	{`owner_kind="Node"`, "a static pod"},
-	{"no lines within", "a program that panics"},
 	{"node_md_", "a RAID array"},
 	{"node_systemd_", "systemd"},
 	{"node_bonding_", "a bonded interface"},
@@ -93,11 +92,10 @@ var lackOfRules = []struct{ missing, lack string }{
 	{`code=~"4..|InvalidArgument`, "a store that refuses"},
 }
 
-// lackOfMoment is of rules about something that was here and may be gone again.
-var lackOfMoment = map[string]string{
-	"KubeNodeUnreachable":     "an unreachable node, at the moment",
-	"KubePodStuckTerminating": "a pod that is being deleted, at the moment",
-	"CrowsnestScrapesFailing": "a kubelet that cannot be scraped, at the moment",
+// lackOfLines is of rules about lines, which are run as they are, conditions and all.
+var lackOfLines = map[string]string{
+	"LogErrorSpike": "a service that begins to log errors",
+	"LogStackTrace": "a program that panics",
 }
 
 // checkCoverage wants data from every query: from this cluster, or from series
@@ -183,8 +181,8 @@ func panelItems(t *testing.T) []*item {
 	return all
 }
 
-// annotationItems are the queries of what marks moments over panels. All of them
-// must find something here.
+// annotationItems are the queries of what marks moments over panels. Here, nothing
+// but a rollout happens to the cluster's own pods.
 func annotationItems(t *testing.T) []*item {
 	t.Helper()
 	var all []*item
@@ -208,8 +206,12 @@ func annotationItems(t *testing.T) []*item {
 			if a.Datasource.Type != dashboards.Prometheus && a.Datasource.Type != dashboards.Loki {
 				continue // those that people set by hand
 			}
-			all = append(all, &item{file: d.UID, name: "annotation " + a.Name, panel: true, annotation: true,
-				source: a.Datasource.Type, expr: dashboards.Query{Expr: a.Expr}.Resolve(nil)})
+			i := &item{file: d.UID, name: "annotation " + a.Name, panel: true, annotation: true,
+				source: a.Datasource.Type, expr: dashboards.Query{Expr: a.Expr}.Resolve(nil)}
+			if strings.Contains(a.Expr, `namespace="kube-system"`) && a.Name != "Rollouts" {
+				i.lack = "a pod of kube-system that ends, or whose owner is changed"
+			}
+			all = append(all, i)
 		}
 	}
 	return all
@@ -360,8 +362,8 @@ func (in *installation) queryRules(ctx context.Context) ([]*item, error) {
 
 // lackOf says what the cluster lacks; nothing if the query has to return data.
 func lackOf(rule string, r rulecheck.Result) string {
-	if strings.HasSuffix(r.Reason, "the whole has none") {
-		return lackOfMoment[rule]
+	if r.Language == rulecheck.LogQL {
+		return lackOfLines[rule]
 	}
 	for _, l := range lackOfRules {
 		if strings.Contains(r.Reason, l.missing) {

@@ -1,7 +1,7 @@
 // Package alerts proves on a real Kubernetes what people look at and what wakes
 // them. It installs the chart with its quickstart and runs pods of test/workload:
 //
-//	go test -tags e2e -count 1 -v -timeout 45m ./test/alerts
+//	HEALTHY_MINUTES=9 go test -tags e2e -count 1 -v -timeout 90m ./test/alerts
 //
 // What it proves, in this order, on one installation:
 //
@@ -10,13 +10,16 @@
 //     its disk, its load. They are right if the kernel itself says the same at
 //     that time (machine_test.go), and else a failure like all others.
 //
+//   - TestStatusPage: the page of each aggregator, for who has the token, tells of
+//     all aggregators and agents.
+//
 //   - TestLinks: an exemplar, a span and a line lead to their trace or lines, by
 //     the queries that the data sources of dashboards/provisioning make; all of a
 //     hundred each.
 //
 //   - TestFaults: a crash loop, an OOM kill, an image that is not there, a pod
-//     that fits nowhere, a full volume, a kubelet that stopped and a Loki that is
-//     gone each make their alert pend and fire, for the object that it happened
+//     that fits nowhere, a full volume, a kubelet that stopped, a service that logs
+//     errors (by Loki's ruler) and a Loki that is gone each make their alert pend and fire, for the object that it happened
 //     to, with texts that name it and links that lead somewhere; and no alert
 //     fires for anything else.
 //

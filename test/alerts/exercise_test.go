@@ -222,11 +222,13 @@ func exerciseLogs(t *testing.T, missing []*item) {
 		return
 	}
 	loki := stores.TestLoki(t, stores.Options{})
-	var values []any
+	metadata := map[string]string{"trace_id": strings.Repeat("ab", 16), "k8s_deployment_name": "web"}
+	// There is a time before the errors.
+	values := []any{[]any{strconv.FormatInt(time.Now().Add(-17*time.Minute).UnixNano(), 10), "level=info msg=served", metadata}}
 	for n := range 200 {
 		at := strconv.FormatInt(time.Now().Add(-time.Second).UnixNano()+int64(n), 10)
 		for _, line := range []string{"level=error msg=failed", "level=info msg=served", "panic: runtime error: index out of range"} {
-			values = append(values, []any{at, line + " n=" + strconv.Itoa(n), map[string]string{"trace_id": strings.Repeat("ab", 16), "k8s_deployment_name": "web"}})
+			values = append(values, []any{at, line + " n=" + strconv.Itoa(n), metadata})
 		}
 	}
 	body, err := json.Marshal(map[string]any{"streams": []any{map[string]any{"values": values, "stream": map[string]string{

@@ -26,6 +26,8 @@ type fault struct {
 	alert  string
 	object map[string]string // labels of the alert that name the object, each matched as a whole
 	atOnce bool              // it fires without having pended
+
+	then func(t *testing.T) // breaks what had to be whole until it fired
 }
 
 func (in *installation) faults() []fault {
@@ -40,6 +42,7 @@ func (in *installation) faults() []fault {
 		{name: "full volume", alert: "KubePersistentVolumeFillingUp", object: map[string]string{
 			"namespace": shop, "persistentvolumeclaim": "full", "severity": "critical"}},
 		{name: "kubelet stopped", alert: "KubeNodeNotReady", object: map[string]string{"node": in.nodes[1]}},
+		{name: "errors in logs", alert: "LogErrorSpike", object: map[string]string{"namespace": shop, "service_name": "logging"}, then: in.stopLoki},
 		{name: "Loki stopped", alert: "CrowsnestStoreUnavailable", object: map[string]string{"component": "loki"}},
 	}
 }
@@ -49,7 +52,7 @@ const second = 2
 
 // affected are the objects that the faults happen to, as labels name them.
 func (in *installation) affected() *regexp.Regexp {
-	return regexp.MustCompile(`^(crashing|hungry|imageless|homeless|hoarder|full|unbound|unready|unconfigured|migrate-badly|loki|crowsnest-loki|` +
+	return regexp.MustCompile(`^(crashing|hungry|imageless|homeless|hoarder|full|unbound|unready|unconfigured|migrate-badly|logging|loki|crowsnest-loki|` +
 		regexp.QuoteMeta(in.nodes[1]) + `)(-.*)?$`)
 }
 
@@ -78,6 +81,10 @@ func (in *installation) breakPods(t *testing.T) {
 		}
 		return err
 	})
+	// Every sixth line is an error: many more than before.
+	in.kubectl(t, "--namespace", shop, "patch", "deployment", "logging", "--type=json",
+		`--patch=[{"op": "replace", "path": "/spec/template/spec/containers/0/args", "value": ["log", "-rate=200"]}]`)
+	in.kubectl(t, "--namespace", shop, "rollout", "status", "deployment/logging", "--timeout="+patience.String())
 	in.kubectl(t, "uncordon", in.nodes[1])
 }
 
@@ -85,7 +92,6 @@ func (in *installation) breakPods(t *testing.T) {
 // two.
 func (in *installation) checkFaults(t *testing.T) {
 	begin := time.Now()
-	in.kubectl(t, "--namespace", namespace, "scale", "deployment/"+release+"-loki", "--replicas=0")
 	if err := in.cluster.Stop(t.Context(), second, "kubelet"); err != nil {
 		t.Fatal(err)
 	}
@@ -116,6 +122,9 @@ func (in *installation) checkFaults(t *testing.T) {
 				}
 				t.Logf("%-20s %-30s pending after %5s, firing after %s", f.name, f.alert, pending[f.name], after)
 				found[f.name] = a
+				if f.then != nil {
+					f.then(t)
+				}
 				return true
 			}
 			return false
@@ -126,6 +135,12 @@ func (in *installation) checkFaults(t *testing.T) {
 		f.checkTexts(t, found[f.name])
 	}
 	in.checkOthers(t)
+}
+
+// stopLoki also ends its ruler.
+func (in *installation) stopLoki(t *testing.T) {
+	in.lokiStopped = true
+	in.kubectl(t, "--namespace", namespace, "scale", "deployment/"+release+"-loki", "--replicas=0")
 }
 
 // find is the alert on the fault, the one that fires if there are several.
@@ -220,5 +235,6 @@ func (in *installation) mend(t *testing.T) {
 	}
 	in.kubectl(t, "--namespace", namespace, "scale", "deployment/"+release+"-loki", "--replicas=1")
 	in.kubectl(t, "--namespace", namespace, "rollout", "status", "deployment/"+release+"-loki", "--timeout="+patience.String())
+	in.lokiStopped = false
 	in.kubectl(t, "wait", "node", in.nodes[1], "--for=condition=Ready", "--timeout="+patience.String())
 }

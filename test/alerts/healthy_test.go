@@ -20,14 +20,19 @@ type alert struct {
 	Value       string            `json:"value"`
 }
 
+// alerts are those of Prometheus and, unless it was stopped, of Loki's ruler.
 func (in *installation) alerts(ctx context.Context) ([]alert, error) {
-	var answer struct {
+	type list struct {
 		Data struct {
 			Alerts []alert `json:"alerts"`
 		} `json:"data"`
 	}
-	err := in.prometheus.Get(ctx, "/api/v1/alerts", nil, &answer)
-	return answer.Data.Alerts, err
+	var metrics, logs list
+	err := in.prometheus.Get(ctx, "/api/v1/alerts", nil, &metrics)
+	if err == nil && !in.lokiStopped {
+		err = in.loki.Get(ctx, "/prometheus/api/v1/alerts", nil, &logs)
+	}
+	return append(metrics.Data.Alerts, logs.Data.Alerts...), err
 }
 
 // String names the alert and its object.
