@@ -18,12 +18,9 @@ import (
 // know that it was for once. So the program gives its file's pages back, once:
 // they are unmapped and leave the page cache, so that the machine has the
 // memory and not only the program a smaller RSS. What is in use is read again
-// from the disk, page by page: 6 MiB within a minute, at full load. Afterwards
-// the kernel reads and maps ahead as it does for any program.
-const (
-	startPagesAfter = 4 * time.Second // by then all components have started
-	startPagesRead  = time.Minute
-)
+// from the disk, page by page: 6 to 8 MiB within a minute, at full load. That
+// stays so: reading ahead as usual would bring back what was just dropped.
+const startPagesAfter = 2 * time.Second // by then all components have started
 
 // dropStartPages gives the start's pages back, after the start, until stop is
 // called. Where the kernel cannot do that, they stay.
@@ -36,11 +33,6 @@ func dropStartPages() (stop func()) {
 			if regions, err := ownRegions(); err == nil {
 				advise(regions, unix.MADV_RANDOM) // no neighbours of what is read again
 				dropPages(regions)
-			}
-		}),
-		time.AfterFunc(startPagesAfter+startPagesRead, func() {
-			if regions, err := ownRegions(); err == nil {
-				advise(regions, unix.MADV_NORMAL)
 			}
 		}),
 	}
