@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/crowsnest-o11y/crowsnest/test/nodesim"
@@ -28,6 +27,7 @@ func main() {
 	flag.Float64Var(&o.traces, "traces", 20, "traces per second")
 	flag.DurationVar(&o.warm, "warm", 20*time.Second, "time before the measurement")
 	flag.DurationVar(&o.time, "time", 40*time.Second, "time of the measurement")
+	flag.DurationVar(&o.rest, "rest", 20*time.Second, "time without lines and traces after it")
 	flag.BoolVar(&o.limits, "limits", true, "leave Loki its default limits")
 	flag.StringVar(&o.profiles, "profiles", "", "folder for heap profiles of both programs")
 	flag.StringVar(&o.bin, "bin", "bin", "folder of the two programs")
@@ -42,6 +42,7 @@ type options struct {
 	pods          int
 	lines, traces float64
 	warm, time    time.Duration
+	rest          time.Duration
 	limits        bool
 	profiles, bin string
 }
@@ -81,16 +82,16 @@ func run(ctx context.Context, o options) (err error) {
 	elapsed := time.Since(start).Seconds()
 	fmt.Printf("%d pods, %.0f lines/s written\n", o.pods, float64(s.Node.Written()-written)/elapsed)
 	for _, m := range measures {
-		fmt.Printf("%-11s RSS mean %.0f, at most %d MiB (of it its own %d, its file's %d); %.1f %% of a core\n", m.name,
-			float64(m.sum.total)/float64(m.looks)/(1<<20), m.most.total>>20, m.most.anonymous>>20, m.most.file>>20,
-			100*(m.last-m.first).Seconds()/elapsed)
+		m.report(elapsed)
 		if o.profiles != "" {
 			if err := saveHeap(ctx, m.program, filepath.Join(o.profiles, m.name+".heap")); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	s.Node.StopWriting()
+	time.Sleep(o.rest)
+	return reportRest(measures)
 }
 
 // measure is what a program took while it was looked at.
@@ -98,8 +99,9 @@ type measure struct {
 	name        string
 	program     *system.Program
 	first, last time.Duration // of CPU
-	looks       int
-	sum, most   resident
+	looks       int64
+	sum         int64         // of resident bytes
+	most        system.Memory // when most was resident
 }
 
 func (m *measure) look() error {
@@ -110,39 +112,38 @@ func (m *measure) look() error {
 	if m.last = u.CPU; m.looks == 0 {
 		m.first = u.CPU
 	}
-	r, err := readResident(m.program.PID())
+	now, err := m.program.Memory()
 	if err != nil {
 		return err
 	}
 	m.looks++
-	m.sum.total += r.total
-	if r.total > m.most.total {
-		m.most = r
+	m.sum += now.Resident
+	if now.Resident > m.most.Resident {
+		m.most = now
 	}
 	return nil
 }
 
-// resident is a program's memory in bytes. The pages of its file are the
-// kernel's to drop.
-type resident struct{ total, anonymous, file int64 }
+// report says what the program took under load; Peak is since its start.
+func (m *measure) report(elapsed float64) {
+	fmt.Printf("%-11s RSS mean %d, at most %s; since its start at most %d MiB; %.1f %% of a core\n", m.name,
+		m.sum/m.looks>>20, parts(m.most), m.most.Peak>>20, 100*(m.last-m.first).Seconds()/elapsed)
+}
 
-func readResident(pid int) (resident, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return resident{}, fmt.Errorf("read memory: %w", err)
-	}
-	var r resident
-	for line := range strings.Lines(string(status)) {
-		for name, to := range map[string]*int64{"VmRSS:": &r.total, "RssAnon:": &r.anonymous, "RssFile:": &r.file} {
-			if rest, ok := strings.CutPrefix(line, name); ok {
-				if _, err := fmt.Sscanf(rest, "%d kB", to); err != nil {
-					return resident{}, fmt.Errorf("parse %q: %w", line, err)
-				}
-				*to <<= 10
-			}
+func parts(m system.Memory) string {
+	return fmt.Sprintf("%d MiB (its own %d, its file's %d)", m.Resident>>20, m.Anonymous>>20, m.File>>20)
+}
+
+// reportRest says what the programs take when there are no more lines.
+func reportRest(measures []*measure) error {
+	for _, m := range measures {
+		now, err := m.program.Memory()
+		if err != nil {
+			return err
 		}
+		fmt.Printf("%-11s RSS at rest %s\n", m.name, parts(now))
 	}
-	return r, nil
+	return nil
 }
 
 func saveHeap(ctx context.Context, p *system.Program, file string) error {
