@@ -108,9 +108,10 @@ func sources() []Alert {
 			Summary: "An agent does not learn of new pods.",
 			Text:    `The agent on {{ $labels.instance }} has not heard of its pods for {{ $value | humanizeDuration }}: new pods' data lack their labels.`},
 		{Name: "CrowsnestClusterStateErrors", Severity: warning, For: "10m", Board: "self", Expr: `
-		sum by (cluster, job, instance, resource) (increase(crowsnest_kubestate_errors_total[10m])) > 0`,
+		sum by (cluster, job, instance, resource) (increase(crowsnest_kubestate_errors_total[10m])
+			or label_replace(increase(crowsnest_kubeevents_errors_total{reason!="expired"}[10m]), "resource", "events", "", "")) > 0`,
 			Summary: "Objects of the cluster cannot be read.",
-			Text:    `{{ $labels.instance }} ({{ $labels.job }}) failed {{ $value | humanize }} times in 10 minutes to read {{ $labels.resource }}: their kube_* series are missing or old.`},
+			Text:    `{{ $labels.instance }} ({{ $labels.job }}) failed {{ $value | humanize }} times in 10 minutes to read {{ $labels.resource }}: their kube_* series, or of events their lines in Loki, are missing or old.`},
 		{Name: "CrowsnestTerminationsUnseen", Severity: warning, For: "10m", Board: "self", Expr: `
 		max by (cluster, job, instance) (crowsnest_terminations_stream_up) == 0`,
 			Summary: "An agent does not see how containers end.",
