@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -13,10 +14,12 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/pdata/plog"
 	corev1 "k8s.io/api/core/v1"
@@ -30,6 +33,7 @@ type fake struct {
 	*httptest.Server
 	mu             sync.Mutex
 	lists, watches []http.HandlerFunc
+	lease          http.HandlerFunc
 	asked          []url.Values
 }
 
@@ -41,6 +45,10 @@ func newFake(t testing.TB, lists, watches []http.HandlerFunc) *fake {
 }
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.Contains(r.URL.Path, "/leases") {
+		f.lease(w, r)
+		return
+	}
 	f.mu.Lock()
 	answers := &f.lists
 	if r.URL.Query().Has("watch") {
@@ -209,6 +217,58 @@ func TestDenialSaysWhatToGrant(t *testing.T) {
 		}
 		return false, fmt.Sprint(r.logs.All())
 	})
+}
+
+// Without the Lease, or with one that nobody can read, events are sent: twice is
+// better than never.
+func TestProgressThatCannotBeKept(t *testing.T) {
+	odd := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"kind":"Lease","apiVersion":"coordination.k8s.io/v1","metadata":{"name":"events","annotations":{"`+versionAnnotation+`":"soon"}}}`)
+	}
+	for name, c := range map[string]struct {
+		lease     http.HandlerFunc
+		complains bool
+	}{"denied": {status(403), true}, "not there": {status(404), false}, "odd": {odd, false}} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake(t, answers(list(5, "", numbered(4, 9))), answers(stays()))
+			f.lease = c.lease
+			r := prepareKeeping(t, &Config{Kubeconfig: f.kubeconfig(t), Lease: "events", Namespace: "n"}, nil)
+			r.start(t, componenttest.NewNopHost())
+			r.has(t, "p4")
+			if complaints := r.logs.FilterMessageSnippet("up to where").Len(); (complaints > 0) != c.complains {
+				t.Errorf("%v", r.logs.All())
+			}
+		})
+	}
+}
+
+// What the Lease says was sent is not sent again.
+func TestProgressIsTakenUp(t *testing.T) {
+	f := newFake(t, answers(list(9, "", numbered(4, 9), numbered(6, 8))), answers(stays(line("ADDED", numbered(10, 5)))))
+	saved := make(chan string, 10)
+	f.lease = func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if r.Method == http.MethodPut {
+			saved <- string(body)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"kind":"Lease","apiVersion":"coordination.k8s.io/v1","metadata":{"name":"events","annotations":{"`+versionAnnotation+`":"5"}}}`)
+	}
+	r := prepareKeeping(t, &Config{Kubeconfig: f.kubeconfig(t), Lease: "events", Namespace: "n"}, nil)
+	r.start(t, componenttest.NewNopHost())
+	r.has(t, "p6", "p10")
+	if err := r.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	close(saved)
+	last := ""
+	for body := range saved {
+		last = body
+	}
+	if !strings.Contains(last, versionAnnotation+"\x12\x0210") { // in protobuf
+		t.Errorf("the last one saved: %q", last)
+	}
 }
 
 // A hundred thousand events with long messages, and a pipeline that takes none,

@@ -34,8 +34,16 @@ type rig struct {
 // start runs a receiver; answer says what the pipeline does, nil takes all.
 func start(t testing.TB, kubeconfig string, answer func(plog.Logs) error) *rig {
 	t.Helper()
+	r := prepareKeeping(t, &Config{Kubeconfig: kubeconfig}, answer)
+	r.start(t, componenttest.NewNopHost())
+	return r
+}
+
+// prepareKeeping makes one whose records are kept.
+func prepareKeeping(t testing.TB, cfg *Config, answer func(plog.Logs) error) *rig {
+	t.Helper()
 	var r *rig
-	r = prepare(t, &Config{Kubeconfig: kubeconfig}, func(_ context.Context, logs plog.Logs) error {
+	r = prepare(t, cfg, func(_ context.Context, logs plog.Logs) error {
 		if answer != nil {
 			if err := answer(logs); err != nil {
 				return err
@@ -46,7 +54,6 @@ func start(t testing.TB, kubeconfig string, answer func(plog.Logs) error) *rig {
 		r.told = append(r.told, tell(logs)...)
 		return nil
 	})
-	r.start(t, componenttest.NewNopHost())
 	return r
 }
 

@@ -119,6 +119,23 @@ func (m *maker) make(t *testing.T, n int) {
 	}
 }
 
+// makeHostile makes an event with a message of a megabyte, of a time to come.
+func (m *maker) makeHostile(t *testing.T) {
+	t.Helper()
+	const name = "hostile"
+	_, err := m.client.CoreV1().Events("default").Create(t.Context(), &corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Name: name},
+		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "default", Name: "pod-of-" + name},
+		Reason:         "Tested", Message: strings.Repeat("m", 1<<20), Type: "Warning", Count: -7,
+		FirstTimestamp: metav1.NewTime(time.Unix(1, 0)), LastTimestamp: metav1.NewTime(time.Now().AddDate(100, 0, 0)),
+		Source: corev1.EventSource{Component: "kubelet", Host: "node-7"},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.last[name] = 1
+}
+
 // found counts the occurrences in Loki: by name and count.
 func found(t *testing.T, loki *stores.Loki) map[string]int {
 	t.Helper()
@@ -193,6 +210,7 @@ func TestEachEventIsInLokiOnce(t *testing.T) {
 			t.Errorf("not every occurrence of %s was told while it was watched", name)
 		}
 	}
+	m.makeHostile(t)
 	do := func(what string, f func() error) {
 		t.Helper()
 		t.Log(what)
