@@ -48,7 +48,7 @@ var mayImport = map[string][]string{
 	"cmd":        {"program"},
 	"program":    {"pipeline", "receivers", "exporters", "component", "dashboards", "kubemeta", "ledger"}, // pipeline/agent, pipeline/aggregator
 	"pipeline":   {"ledger"},
-	"receivers":  {"kubemeta", "kubeapi", "ledger", "complaint", "cadence", "criapi", "extensions"},
+	"receivers":  {"kubemeta", "kubeapi", "ledger", "complaint", "cadence", "criapi", "exposition", "extensions"},
 	"exporters":  {"kubemeta", "ledger", "complaint"},
 	"component":  {"kubemeta", "kubeapi", "ledger", "complaint", "extensions"}, // pipeline/<noun>
 	"kubemeta":   {"kubeapi", "complaint"},
@@ -57,6 +57,7 @@ var mayImport = map[string][]string{
 	"complaint":  {},
 	"cadence":    {},
 	"criapi":     {},
+	"exposition": {}, // of pdata
 	"extensions": {},
 	"dashboards": {},
 	"deploy":     {}, // builds the programs, links nothing of them

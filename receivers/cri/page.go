@@ -6,6 +6,8 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/crowsnest-o11y/crowsnest/exposition"
 )
 
 // kind is the type of a family.
@@ -32,9 +34,7 @@ type series struct {
 	name   string
 	kind   kind
 	labels []label
-	at     int64 // of its last sample, as in sample
-	sent   int64 // of its last sample or marker as it was written, likewise
-	ended  bool  // a marker was written behind its last sample
+	exposition.Times
 }
 
 // page gathers the samples of scrapes, and marks the end of series that one had
@@ -98,13 +98,22 @@ func (p *page) add(s sample) {
 	if entry == nil {
 		entry = &series{key: string(p.key), name: s.name, kind: s.kind, labels: slices.Clone(s.labels)}
 	}
-	entry.place(s.at)
+	entry.Take(p.millisecond(s.at), p.millisecond(0))
 	p.current[entry.key] = entry
 	point := p.point(s.name, s.help, s.kind, s.labels)
 	point.SetDoubleValue(s.value)
-	if s.at > 0 {
-		point.SetTimestamp(pcommon.Timestamp(entry.sent))
+	if entry.Own {
+		point.SetTimestamp(exposition.Timestamp(entry.Sent))
 	}
+}
+
+// millisecond is a sample's time in milliseconds since 1970, which is what stores
+// tell apart.
+func (p *page) millisecond(at int64) int64 {
+	if at == 0 {
+		at = int64(p.now)
+	}
+	return at / int64(time.Millisecond)
 }
 
 // known is the series of the key, if it was there before.
@@ -113,34 +122,6 @@ func (p *page) known() *series {
 		return s
 	}
 	return p.ended[string(p.key)]
-}
-
-// place sets the times of a sample that the runtime gives at a time. It gives a
-// sample again until it has a new one. Behind a marker, with which a failed scrape
-// ended the series a millisecond after that very sample, a store refuses it and the
-// series would be away until there is a new one: it goes on right behind the
-// marker, and under that time for as long as the runtime repeats it.
-func (s *series) place(at int64) {
-	sent := at
-	if at > 0 && s.at > 0 && at >= s.at && at <= s.sent {
-		if sent = s.sent; s.ended || at > s.at {
-			sent += millisecond
-		}
-	}
-	s.at, s.sent = at, sent
-}
-
-// millisecond is the smallest distance of samples at a store, in nanoseconds.
-const millisecond = int64(time.Millisecond)
-
-// end gives the time of the marker of a series with times of its own. That is
-// right behind its last sample: after a failed scrape the runtime may give one that
-// is older than now, which a later marker would shut out.
-func (s *series) end() int64 {
-	if !s.ended { // else it was not taken, as far as is known
-		s.sent, s.ended = s.sent+millisecond, true
-	}
-	return s.sent
 }
 
 // addOwned is add for a family of one container or pod, which only the source
@@ -215,9 +196,7 @@ func (p *page) sweep() {
 		}
 		point := p.point(s.name, "", s.kind, s.labels)
 		point.SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
-		if s.at > 0 {
-			point.SetTimestamp(pcommon.Timestamp(s.end()))
-		}
+		point.SetTimestamp(exposition.Timestamp(s.End(s.Marker(p.millisecond(0)))))
 		p.stale++
 	}
 }
@@ -240,12 +219,12 @@ func (p *page) remember(failed bool) {
 		clear(p.ended)
 	}
 	for key, s := range p.previous {
-		if s.ended && p.current[key] == nil {
+		if s.Own && s.Ended && p.current[key] == nil {
 			p.ended[key] = s
 		}
 	}
 	for _, s := range p.current {
-		s.ended = false
+		s.Ended = false
 	}
 	p.previous = p.current
 }

@@ -37,7 +37,7 @@ func TestRefusedScrapesKeepNothing(t *testing.T) {
 
 // What the runtime repeats behind a marker goes on right behind that.
 func TestResumption(t *testing.T) {
-	const ms = millisecond
+	const ms = int64(time.Millisecond)
 	p := newPage(10)
 	for i, step := range []struct {
 		at     int64 // 0: the series is not there

@@ -1,13 +1,14 @@
 package kubelet
 
 import (
-	"encoding/hex"
 	"math"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/crowsnest-o11y/crowsnest/exposition"
 )
 
 // assemble makes data points of the groups of a family that the page has.
@@ -91,9 +92,9 @@ func (p *page) together(g *group) bool {
 	time, same := int64(0), true
 	p.members(g, func(s *series) {
 		if time == 0 {
-			time = s.sent
+			time = s.Sent
 		}
-		same = same && time == s.sent
+		same = same && time == s.Sent
 	})
 	return same
 }
@@ -139,7 +140,7 @@ func (p *page) putHistogram(to pmetric.HistogramDataPoint, g *group, count uint6
 	if len(g.bounds) > 0 {
 		counts.Append(count - below)
 	}
-	to.SetTimestamp(timestamp(one.sent))
+	to.SetTimestamp(exposition.Timestamp(one.Sent))
 	attributes(to.Attributes(), one, g.label())
 }
 
@@ -167,7 +168,7 @@ func (p *page) putSummary(to pmetric.SummaryDataPoint, g *group) {
 	to.SetCount(uint64(g.count.value))
 	to.SetSum(g.sum.value)
 	to.SetStartTimestamp(p.start(g))
-	to.SetTimestamp(timestamp(g.count.sent))
+	to.SetTimestamp(exposition.Timestamp(g.count.Sent))
 	for _, s := range g.bounds {
 		if p.has(s) {
 			q := to.QuantileValues().AppendEmpty()
@@ -197,7 +198,7 @@ func (p *page) start(g *group) pcommon.Timestamp {
 	if !(seconds > 0 && seconds < math.MaxInt64/1e9) {
 		return 0
 	}
-	return timestamp(int64(seconds * 1e3))
+	return exposition.Timestamp(int64(seconds * 1e3))
 }
 
 // scatterGroup sends on the series of a group one by one.
@@ -235,7 +236,7 @@ func (p *page) markHistogram(to pmetric.HistogramDataPoint, g *group) {
 	}
 	to.BucketCounts().FromRaw(make([]uint64, to.ExplicitBounds().Len()+1))
 	one, time := p.endOf(g)
-	to.SetTimestamp(timestamp(time))
+	to.SetTimestamp(exposition.Timestamp(time))
 	attributes(to.Attributes(), one, g.label())
 }
 
@@ -245,7 +246,7 @@ func (p *page) markSummary(to pmetric.SummaryDataPoint, g *group) {
 		to.QuantileValues().AppendEmpty().SetQuantile(s.bound)
 	}
 	one, time := p.endOf(g)
-	to.SetTimestamp(timestamp(time))
+	to.SetTimestamp(exposition.Timestamp(time))
 	attributes(to.Attributes(), one, g.label())
 }
 
@@ -254,53 +255,19 @@ func (p *page) endOf(g *group) (one *series, time int64) {
 	all := append([]*series{g.sum, g.count, g.total, g.created}, g.bounds...)
 	for _, s := range all {
 		if s != nil {
-			one, time = s, max(time, p.markTime(s))
+			one, time = s, max(time, s.Marker(p.now))
 		}
 	}
 	for _, s := range all {
 		if s != nil {
-			p.end(s, time)
+			s.End(time)
 		}
 	}
 	return one, time
 }
 
-// maxMilliseconds is the last time that nanoseconds since 1970 can hold.
-const maxMilliseconds = math.MaxInt64 / 1_000_000
-
+// putExemplars hands a series' exemplars on.
 func putExemplars(to pmetric.ExemplarSlice, s *series) {
-	for _, e := range s.exemplars {
-		point := to.AppendEmpty()
-		point.SetDoubleValue(e.Value)
-		point.SetTimestamp(timestamp(s.time))
-		if e.HasTs && e.Ts > 0 && e.Ts < maxMilliseconds {
-			point.SetTimestamp(timestamp(e.Ts))
-		}
-		e.Labels.Range(func(l labels.Label) { putExemplarLabel(point, l) })
-	}
+	exposition.PutExemplars(to, s.exemplars, s.Read)
 	s.exemplars = nil
-}
-
-// putExemplarLabel gives trace and span ids their fields, other labels and
-// ids of another form an attribute.
-func putExemplarLabel(to pmetric.Exemplar, l labels.Label) {
-	var trace pcommon.TraceID
-	var span pcommon.SpanID
-	switch {
-	case l.Name == "trace_id" && decodeHex(trace[:], l.Value):
-		to.SetTraceID(trace)
-	case l.Name == "span_id" && decodeHex(span[:], l.Value):
-		to.SetSpanID(span)
-	default:
-		to.FilteredAttributes().PutStr(l.Name, l.Value)
-	}
-}
-
-// decodeHex fills to from text and says whether text was just that long.
-func decodeHex(to []byte, text string) bool {
-	if len(text) != hex.EncodedLen(len(to)) {
-		return false
-	}
-	_, err := hex.Decode(to, []byte(text))
-	return err == nil
 }

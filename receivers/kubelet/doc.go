@@ -84,6 +84,6 @@
 // (by its hash) with the line that stood there last time, then looked up, and
 // only an unknown one goes through Prometheus' parser. A node with 110 pods
 // (13,200 series of cAdvisor, 3.9 MB) takes about 5 ms of one core per scrape, the
-// first 35 ms (BenchmarkScrape), and keeps 3.5 MB of cache (BenchmarkCache) and a
+// first 35 ms (BenchmarkScrape), and keeps 3.7 MB of cache (BenchmarkCache) and a
 // buffer of 128 KiB: a page of text is read in parts.
 package kubelet

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/crowsnest-o11y/crowsnest/complaint"
+	"github.com/crowsnest-o11y/crowsnest/exposition"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
 
@@ -107,7 +108,7 @@ func (e *endpoint) report(out pmetric.MetricSlice, started time.Time, took time.
 		m.SetUnit(unit)
 		m.Metadata().PutStr(metadataType, "gauge")
 		point := m.SetEmptyGauge().DataPoints().AppendEmpty()
-		point.SetTimestamp(timestamp(started.UnixMilli()))
+		point.SetTimestamp(exposition.Timestamp(started.UnixMilli()))
 		point.SetDoubleValue(value)
 	}
 	state := 0.0

@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/labels"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/crowsnest-o11y/crowsnest/exposition"
 )
 
 // series is one line of the page as it is remembered between scrapes.
@@ -21,17 +23,14 @@ type series struct {
 
 	role   role
 	live   bool    // has been sent, and no marker was taken since
-	ended  bool    // a marker was written behind its last value
-	own    bool    // time is the page's and not the scrape's
 	bound  float64 // of a bucket or quantile
 	family *family
 	group  *group // nil for a series that is a data point of its own
 	epoch  uint64 // page.epoch at which role, bound, family and group were found
 
-	seen      uint64 // generation of the last page that had it
-	value     float64
-	time      int64 // of the last value as the page has it, in milliseconds since 1970
-	sent      int64 // of the last value or marker as it was written
+	seen  uint64 // generation of the last page that had it
+	value float64
+	exposition.Times
 	exemplars []exemplar.Exemplar
 }
 
@@ -151,44 +150,18 @@ func (p *page) sample(s *series, value float64, time int64) {
 	case p.full():
 		p.tally.overLimit++
 		return
-	case time <= 0 || time > maxMilliseconds:
+	case time <= 0 || time > exposition.MaxMilliseconds:
 		p.tally.badTimes++
 		return
 	}
 	s.seen, s.value, s.index = p.generation, value, int32(len(p.found))
-	p.place(s, time)
+	s.Take(time, p.now)
 	p.found = append(p.found, s)
 	if s.group != nil {
 		p.gather(s.group)
 		return
 	}
 	s.family.left++
-}
-
-// place sets the times of a value that the page has at time.
-func (p *page) place(s *series, time int64) {
-	own := time != p.now
-	sent := time
-	if own && s.own && time <= s.sent {
-		sent = s.behind(time)
-	}
-	s.time, s.sent, s.own = time, sent, own
-}
-
-// behind gives the time under which a value goes on that the page has at a time
-// not after what was written last. cAdvisor gives a value again until it has
-// looked anew, machine_* for minutes. Behind a marker, with which a failed scrape
-// ended the series a millisecond after that very value, a store refuses it and the
-// series would be away until there is a new one: it goes on right behind the
-// marker, and under that time for as long as the page repeats it.
-func (s *series) behind(time int64) int64 {
-	switch {
-	case time < s.time:
-		return time // the page went back: that the store must judge
-	case s.ended || time > s.time:
-		return s.sent + 1
-	}
-	return s.sent
 }
 
 // intern finds or makes the series of a line not seen in this form before.
@@ -263,14 +236,14 @@ func (p *page) commit(taken, failed bool) {
 		return
 	}
 	for _, s := range p.found {
-		s.live, s.ended = true, false // not before: the page might have broken off
+		s.live, s.Ended = true, false // not before: the page might have broken off
 	}
 	for _, s := range p.vanished {
 		switch {
 		case !s.live:
 			p.forget(s)
-		case taken && s.own:
-			s.live = false // should the next page have it again, behind has to know
+		case taken && s.Own:
+			s.live = false // should the next page have it again, Times has to know
 		case taken:
 			p.forget(s)
 		}
@@ -291,7 +264,7 @@ func (p *page) commit(taken, failed bool) {
 func (p *page) commitFailure(taken bool) {
 	for _, s := range p.vanished {
 		switch {
-		case !s.live && !s.ended:
+		case !s.live && !s.Ended:
 			p.forget(s)
 			p.order = p.order[:0] // it may hold s
 		case taken:

@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/crowsnest-o11y/crowsnest/exposition"
 )
 
 // maxNativeBuckets bounds the buckets of one side of a native histogram, those
@@ -93,7 +95,7 @@ func (p *page) sampleNative(s *series, h *histogram.Histogram, at int64) {
 	case s.seen == p.generation:
 		p.tally.duplicates++
 		return
-	case at <= 0 || at > maxMilliseconds:
+	case at <= 0 || at > exposition.MaxMilliseconds:
 		p.tally.badTimes++
 		return
 	}
@@ -103,7 +105,7 @@ func (p *page) sampleNative(s *series, h *histogram.Histogram, at int64) {
 		return
 	}
 	s.seen, s.index = p.generation, int32(len(p.found))
-	p.place(s, at)
+	s.Take(at, p.now)
 	p.found = append(p.found, s)
 	if classic := p.families[s.family.name]; classic != nil {
 		s.family.help = classic.help
@@ -124,7 +126,7 @@ type native struct {
 func (p *page) putNative(n *native) {
 	p.reserve(1 + (len(n.positive.counts)+len(n.negative.counts))/8)
 	to := p.exponentials(n.series.family).AppendEmpty()
-	to.SetTimestamp(timestamp(n.series.sent))
+	to.SetTimestamp(exposition.Timestamp(n.series.Sent))
 	to.SetScale(n.schema)
 	to.SetCount(n.count)
 	to.SetSum(n.sum)
@@ -151,7 +153,7 @@ func (p *page) markNative(s *series) {
 	p.reserve(1)
 	to := p.exponentials(s.family).AppendEmpty()
 	to.SetFlags(noValue)
-	to.SetTimestamp(timestamp(p.end(s, p.markTime(s))))
+	to.SetTimestamp(exposition.Timestamp(s.End(s.Marker(p.now))))
 	attributes(to.Attributes(), s, "")
 	p.tally.stale++
 }

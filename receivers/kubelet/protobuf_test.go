@@ -16,9 +16,9 @@ import (
 	"github.com/crowsnest-o11y/crowsnest/test/samples"
 )
 
-// exposition is a program's page as Kubernetes' own library makes it, with
+// programPage is a program's page as Kubernetes' own library makes it, with
 // histograms that are classic and native, in the format that is asked for.
-func exposition(t testing.TB) (*prometheus.HistogramVec, http.Handler) {
+func programPage(t testing.TB) (*prometheus.HistogramVec, http.Handler) {
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	durations := prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -55,7 +55,7 @@ func natives(md pmetric.Metrics) map[string]pmetric.ExponentialHistogramDataPoin
 }
 
 func TestNativeHistograms(t *testing.T) {
-	durations, handler := exposition(t)
+	durations, handler := programPage(t)
 	r := newRig(t, handler, func(c *Config) { c.NativeHistograms = true })
 	e := r.page(t, "/metrics")
 	response := httptest.NewRecorder()
@@ -132,7 +132,7 @@ func TestTextWithoutNative(t *testing.T) {
 
 // TestNotAskedFor gives text to whoever does not ask for more.
 func TestNotAskedFor(t *testing.T) {
-	_, handler := exposition(t)
+	_, handler := programPage(t)
 	r := newRig(t, handler, nil)
 	e := r.page(t, "/metrics")
 	e.scrape(t.Context())
@@ -166,7 +166,7 @@ func TestDense(t *testing.T) {
 
 // FuzzProtobuf reads any bytes as a page without end or panic, twice.
 func FuzzProtobuf(f *testing.F) {
-	_, handler := exposition(f)
+	_, handler := programPage(f)
 	request := httptest.NewRequest(http.MethodGet, "/metrics", nil)
 	request.Header.Set("Accept", acceptProtobuf)
 	response := httptest.NewRecorder()

@@ -6,6 +6,8 @@ import (
 	"github.com/prometheus/common/model"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/crowsnest-o11y/crowsnest/exposition"
 )
 
 // write writes what the page said, first to out; whenever a request is full it
@@ -104,7 +106,7 @@ func (p *page) part(s *series) pmetric.NumberDataPointSlice {
 // put appends s as a data point of its own.
 func (p *page) put(to pmetric.NumberDataPointSlice, s *series) pmetric.NumberDataPoint {
 	point := to.AppendEmpty()
-	point.SetTimestamp(timestamp(s.sent))
+	point.SetTimestamp(exposition.Timestamp(s.Sent))
 	point.SetDoubleValue(s.value)
 	attributes(point.Attributes(), s, "")
 	if s.exemplars != nil {
@@ -121,11 +123,6 @@ func attributes(to pcommon.Map, s *series, without string) {
 			to.PutStr(l.Name, l.Value)
 		}
 	}
-}
-
-// timestamp turns milliseconds since 1970 into pdata's nanoseconds.
-func timestamp(milliseconds int64) pcommon.Timestamp {
-	return pcommon.Timestamp(milliseconds * 1e6)
 }
 
 // mark writes a marker for each vanished series that somebody may still
@@ -155,29 +152,7 @@ func (p *page) mark() {
 func (p *page) markNumber(to pmetric.NumberDataPointSlice, s *series) {
 	point := to.AppendEmpty()
 	point.SetFlags(noValue)
-	point.SetTimestamp(timestamp(p.end(s, p.markTime(s))))
+	point.SetTimestamp(exposition.Timestamp(s.End(s.Marker(p.now))))
 	attributes(point.Attributes(), s, "")
 	p.tally.stale++
-}
-
-// markTime is the scrape's time, but right behind the last value for a series
-// with timestamps of the page's own. Those may be ahead of this node's clock, and
-// a marker that a store refuses as out of order marks nothing; or behind it: after
-// a failed scrape cAdvisor gives values that are seconds old, and a marker at the
-// present time would have the store refuse them all.
-func (p *page) markTime(s *series) int64 {
-	at := s.sent + 1
-	if s.ended {
-		at = s.sent // it was not taken, as far as is known
-	}
-	if s.own {
-		return at
-	}
-	return max(p.now, at)
-}
-
-// end remembers that s has a marker at that time.
-func (p *page) end(s *series, at int64) int64 {
-	s.sent, s.ended = at, true
-	return at
 }

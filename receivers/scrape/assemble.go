@@ -1,28 +1,17 @@
 package scrape
 
 import (
-	"encoding/hex"
 	"math"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/labels"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/crowsnest-o11y/crowsnest/exposition"
 )
 
-// maxMilliseconds is the last time that nanoseconds since 1970 can hold.
-const maxMilliseconds = math.MaxInt64 / 1_000_000
-
 var noValue = pmetric.DefaultDataPointFlags.WithNoRecordedValue(true)
-
-// timestamp turns milliseconds since 1970 into pdata's nanoseconds.
-func timestamp(milliseconds int64) pcommon.Timestamp {
-	if milliseconds < 0 || milliseconds > maxMilliseconds {
-		return 0
-	}
-	return pcommon.Timestamp(milliseconds * 1e6)
-}
 
 // open makes the metric's slice under a place for this page, and says whether
 // it had been made already.
@@ -87,11 +76,11 @@ func (p *page) alone(s *series) *metric {
 // putNumber sends a series on its own.
 func (p *page) putNumber(s *series) {
 	point := p.numbers(p.alone(s), s.place).AppendEmpty()
-	point.SetTimestamp(timestamp(s.sent))
-	point.SetStartTimestamp(timestamp(s.start))
+	point.SetTimestamp(exposition.Timestamp(s.Sent))
+	point.SetStartTimestamp(exposition.Timestamp(s.start))
 	point.SetDoubleValue(s.value)
 	attributes(point.Attributes(), s.id)
-	putExemplars(point.Exemplars(), s)
+	exposition.PutExemplars(point.Exemplars(), s.exemplars, s.Read)
 }
 
 // attributes writes the labels but the name.
@@ -141,7 +130,7 @@ func isCount(v float64) bool { return v >= 0 && v <= 1<<53 && v == math.Trunc(v)
 // together says whether all series of the group bear one time.
 func (p *page) together(g *group) bool {
 	same := true
-	p.members(g, func(s *series) { same = same && s.sent == g.count.sent })
+	p.members(g, func(s *series) { same = same && s.Sent == g.count.Sent })
 	return same
 }
 
@@ -170,8 +159,8 @@ func (p *page) composedHistogram(g *group) bool {
 	}
 	to := p.histograms(g.metric, g.place).AppendEmpty()
 	to.SetCount(uint64(g.count.value))
-	to.SetTimestamp(timestamp(g.count.sent))
-	to.SetStartTimestamp(timestamp(g.count.start))
+	to.SetTimestamp(exposition.Timestamp(g.count.Sent))
+	to.SetStartTimestamp(exposition.Timestamp(g.count.start))
 	if p.has(g.sum) {
 		to.SetSum(g.sum.value)
 	}
@@ -183,7 +172,7 @@ func (p *page) composedHistogram(g *group) bool {
 		if !p.has(s) {
 			continue
 		}
-		putExemplars(to.Exemplars(), s)
+		exposition.PutExemplars(to.Exemplars(), s.exemplars, s.Read)
 		if !math.IsInf(s.bound, 1) {
 			bounds.Append(s.bound)
 		}
@@ -201,8 +190,8 @@ func (p *page) composedSummary(g *group) bool {
 	to := p.summaries(g.metric, g.place).AppendEmpty()
 	to.SetCount(uint64(g.count.value))
 	to.SetSum(g.sum.value)
-	to.SetTimestamp(timestamp(g.count.sent))
-	to.SetStartTimestamp(timestamp(g.count.start))
+	to.SetTimestamp(exposition.Timestamp(g.count.Sent))
+	to.SetStartTimestamp(exposition.Timestamp(g.count.start))
 	for _, s := range g.bounds {
 		if p.has(s) {
 			q := to.QuantileValues().AppendEmpty()
@@ -217,8 +206,7 @@ func (p *page) composedSummary(g *group) bool {
 // markAlone writes the marker of a series by itself.
 func (p *page) markAlone(s *series) {
 	p.tally.stale++
-	p.end(s, p.markTime(s))
-	at := timestamp(s.sent)
+	at := exposition.Timestamp(s.End(s.Marker(p.now)))
 	if s.role == roleNative {
 		to := p.natives(s.metric, s.place).AppendEmpty()
 		to.SetFlags(noValue)
@@ -244,7 +232,7 @@ func (p *page) markGroup(g *group) {
 	if g.metric.shape == shapeSummary {
 		to := p.summaries(g.metric, g.place).AppendEmpty()
 		to.SetFlags(noValue)
-		to.SetTimestamp(timestamp(time))
+		to.SetTimestamp(exposition.Timestamp(time))
 		for _, s := range g.bounds {
 			to.QuantileValues().AppendEmpty().SetQuantile(s.bound)
 		}
@@ -253,7 +241,7 @@ func (p *page) markGroup(g *group) {
 	}
 	to := p.histograms(g.metric, g.place).AppendEmpty()
 	to.SetFlags(noValue)
-	to.SetTimestamp(timestamp(time))
+	to.SetTimestamp(exposition.Timestamp(time))
 	for _, s := range g.bounds {
 		if !math.IsInf(s.bound, 1) {
 			to.ExplicitBounds().Append(s.bound)
@@ -268,52 +256,13 @@ func (p *page) endAll(g *group) (time int64) {
 	all := append([]*series{g.sum, g.count}, g.bounds...)
 	for _, s := range all {
 		if s != nil {
-			time = max(time, p.markTime(s))
+			time = max(time, s.Marker(p.now))
 		}
 	}
 	for _, s := range all {
 		if s != nil {
-			p.end(s, time)
+			s.End(time)
 		}
 	}
 	return time
-}
-
-func putExemplars(to pmetric.ExemplarSlice, s *series) {
-	for _, e := range s.exemplars {
-		putExemplar(to.AppendEmpty(), e, s.time)
-	}
-}
-
-func putExemplar(to pmetric.Exemplar, e exemplar.Exemplar, time int64) {
-	to.SetDoubleValue(e.Value)
-	to.SetTimestamp(timestamp(time))
-	if e.HasTs && e.Ts > 0 && e.Ts < maxMilliseconds {
-		to.SetTimestamp(timestamp(e.Ts))
-	}
-	e.Labels.Range(func(l labels.Label) { putExemplarLabel(to, l) })
-}
-
-// putExemplarLabel gives trace and span ids their fields, other labels and
-// ids of another form an attribute.
-func putExemplarLabel(to pmetric.Exemplar, l labels.Label) {
-	var trace pcommon.TraceID
-	var span pcommon.SpanID
-	switch {
-	case l.Name == "trace_id" && decodeHex(trace[:], l.Value):
-		to.SetTraceID(trace)
-	case l.Name == "span_id" && decodeHex(span[:], l.Value):
-		to.SetSpanID(span)
-	default:
-		to.FilteredAttributes().PutStr(l.Name, l.Value)
-	}
-}
-
-// decodeHex fills to from text and says whether text was just that long.
-func decodeHex(to []byte, text string) bool {
-	if len(text) != hex.EncodedLen(len(to)) {
-		return false
-	}
-	_, err := hex.Decode(to, []byte(text))
-	return err == nil
 }

@@ -293,7 +293,7 @@ func TestCredentialsOutliveTheAPIServer(t *testing.T) {
 
 // An interval of an hour that becomes a short one does not last for the hour.
 func TestShorterInterval(t *testing.T) {
-	s := serve(t, exposition("text/plain", "a 1\n"))
+	s := serve(t, answer("text/plain", "a 1\n"))
 	r := stoppedRig(t)
 	j := r.job("j", sourcePodMonitor)
 	j.interval = 24 * time.Hour

@@ -98,7 +98,7 @@ func TestRedirectsStayWithTheTarget(t *testing.T) {
 		case "/away":
 			http.Redirect(w, r, other.URL, http.StatusFound)
 		default:
-			exposition(text, "a 1\n")(w, r)
+			answer(text, "a 1\n")(w, r)
 		}
 	}))
 	for path, outcome := range map[string]string{"/metrics": outcomeOK, "/away": outcomeStatus} {

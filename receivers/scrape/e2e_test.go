@@ -153,7 +153,7 @@ func TestMonitorsOfARealCluster(t *testing.T) {
 	var user, password string
 	app := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, password, _ = r.BasicAuth()
-		exposition(text, fmt.Sprintf("a{user=%q,secret=%q,path=%q} 1\nb{n=\"1\"} 1\n", user, password, r.URL.String()))(w, r)
+		answer(text, fmt.Sprintf("a{user=%q,secret=%q,path=%q} 1\nb{n=\"1\"} 1\n", user, password, r.URL.String()))(w, r)
 	}))
 	address := addressOfServer(app)
 	a.runPod("shop", "web-1", address, "{app: web, team: storefront}")

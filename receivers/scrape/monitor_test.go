@@ -204,7 +204,7 @@ func TestRelabelledAddresses(t *testing.T) {
 
 // A name may stand for anything, and for something else each time it is asked for.
 func TestNamesOfTheOwnMachine(t *testing.T) {
-	s := serve(t, exposition("text/plain", "a 1\n"))
+	s := serve(t, answer("text/plain", "a 1\n"))
 	address := addressOfServer(s)
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {

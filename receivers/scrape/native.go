@@ -5,6 +5,8 @@ import (
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/value"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/crowsnest-o11y/crowsnest/exposition"
 )
 
 // maxNativeBuckets bounds the buckets of one native histogram: OTLP writes the
@@ -42,8 +44,8 @@ func (p *page) putNative(s *series, h *histogram.Histogram, fh *histogram.FloatH
 		s.metric = p.metric(s.id.Get(model.MetricNameLabel), shapeNative)
 	}
 	to := p.natives(s.metric, s.place).AppendEmpty()
-	to.SetTimestamp(timestamp(s.sent))
-	to.SetStartTimestamp(timestamp(s.start))
+	to.SetTimestamp(exposition.Timestamp(s.Sent))
+	to.SetStartTimestamp(exposition.Timestamp(s.start))
 	to.SetCount(h.Count)
 	to.SetSum(h.Sum)
 	to.SetScale(h.Schema)
@@ -52,7 +54,7 @@ func (p *page) putNative(s *series, h *histogram.Histogram, fh *histogram.FloatH
 	positive.writeTo(to.Positive())
 	negative.writeTo(to.Negative())
 	attributes(to.Attributes(), s.id)
-	putExemplars(to.Exemplars(), s)
+	exposition.PutExemplars(to.Exemplars(), s.exemplars, s.Read)
 	return true
 }
 

@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/crowsnest-o11y/crowsnest/exposition"
 )
 
 // tally says what one page held.
@@ -131,7 +133,7 @@ func (p *page) sample(s *series, value float64, time int64) bool {
 	case s.seen == p.generation:
 		p.tally.duplicates++
 		return false
-	case time <= 0 || time > maxMilliseconds:
+	case time <= 0 || time > exposition.MaxMilliseconds:
 		p.tally.badTimes++
 		return false
 	}
@@ -139,36 +141,10 @@ func (p *page) sample(s *series, value float64, time int64) bool {
 		p.tally.added++
 	}
 	s.seen, s.value = p.generation, value
-	p.place(s, time)
+	s.Take(time, p.now)
 	s.start, s.exemplars = 0, nil
 	p.next = append(p.next, s)
 	return true
-}
-
-// place sets the times of a value that the page has at time.
-func (p *page) place(s *series, time int64) {
-	own := time != p.now
-	sent := time
-	if own && s.own && time <= s.sent {
-		sent = s.behind(time)
-	}
-	s.time, s.sent, s.own = time, sent, own
-}
-
-// behind gives the time under which a value goes on that the page has at a time
-// not after what was written last. A source with timestamps of its own gives a
-// value again until it has a new one. Behind a marker, with which a failed scrape
-// ended the series a millisecond after that very value, a store refuses it and the
-// series would be away until there is a new one: it goes on right behind the
-// marker, and under that time for as long as the page repeats it.
-func (s *series) behind(time int64) int64 {
-	switch {
-	case time < s.time:
-		return time // the page went back: that the store must judge
-	case s.ended || time > s.time:
-		return s.sent + 1
-	}
-	return s.sent
 }
 
 // sweep marks the series that this page had no more.
@@ -206,27 +182,6 @@ func (p *page) mark() {
 	}
 }
 
-// markTime is the scrape's time, but right behind the last value for a series
-// with timestamps of the page's own. Those may be ahead of this node's clock, and
-// a marker that a store refuses as out of order marks nothing; or behind it: after
-// a failed scrape cAdvisor gives values that are seconds old, and a marker at the
-// present time would have the store refuse them all.
-func (p *page) markTime(s *series) int64 {
-	at := s.sent + 1
-	if s.ended {
-		at = s.sent // it was not taken, as far as is known
-	}
-	if s.own {
-		return at
-	}
-	return max(p.now, at)
-}
-
-// end remembers that s has a marker at that time.
-func (p *page) end(s *series, at int64) {
-	s.sent, s.ended = at, true
-}
-
 // commit ends a scrape. taken says whether the pipeline took what it made,
 // failed whether the page could not be had.
 func (p *page) commit(taken, failed bool) {
@@ -236,15 +191,15 @@ func (p *page) commit(taken, failed bool) {
 		return
 	}
 	for _, s := range p.next {
-		s.live, s.ended = true, false // not before: the page might have broken off
+		s.live, s.Ended = true, false // not before: the page might have broken off
 		s.exemplars = nil
 	}
 	for _, s := range p.vanished {
 		switch {
 		case !s.live:
 			p.forget(s)
-		case taken && s.own:
-			s.live = false // should the next page have it again, behind has to know
+		case taken && s.Own:
+			s.live = false // should the next page have it again, Times has to know
 		case taken:
 			p.forget(s)
 		}
@@ -269,7 +224,7 @@ func (p *page) commitFailure(taken bool) {
 		switch {
 		case s.live && taken:
 			s.live = false
-		case !s.live && s.seen+maxFailures < p.generation || s.time == 0:
+		case !s.live && s.seen+maxFailures < p.generation || s.Read == 0:
 			p.forget(s)
 		}
 	}

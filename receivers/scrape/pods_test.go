@@ -37,7 +37,7 @@ func podAt(t testing.TB, s *httptest.Server, name string, annotations map[string
 
 func TestPodsByAnnotation(t *testing.T) {
 	s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		exposition(text, fmt.Sprintf("a{url=%q} 1\n", r.URL.String()))(w, r)
+		answer(text, fmt.Sprintf("a{url=%q} 1\n", r.URL.String()))(w, r)
 	}))
 	r := newRig(t, func(c *Config) { c.Annotations = true })
 	_, port, _ := net.SplitHostPort(addressOfServer(s))
@@ -89,7 +89,7 @@ func TestAnnotatedPorts(t *testing.T) {
 
 // A target that comes back must not be marked by the one that went.
 func TestPodThatIsReplaced(t *testing.T) {
-	s := serve(t, exposition(text, "a 1\n"))
+	s := serve(t, answer(text, "a 1\n"))
 	r := newRig(t, func(c *Config) { c.Annotations = true })
 	asked := map[string]string{annotationScrape: "true"}
 	r.cache.Put(podAt(t, s, "web-1", asked))
@@ -157,7 +157,7 @@ func TestComponentsOfTheControlPlane(t *testing.T) {
 
 // The second address is tried when nothing listens at the first.
 func TestComponentOnLoopback(t *testing.T) {
-	s := serve(t, exposition(text, "a 1\n"))
+	s := serve(t, answer(text, "a 1\n"))
 	r := newRig(t, func(c *Config) { c.Interval, c.Timeout = time.Second, time.Second })
 	closed := httptest.NewServer(nil)
 	closed.Close()

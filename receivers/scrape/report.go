@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/crowsnest-o11y/crowsnest/exposition"
 )
 
 // scrapable is the series by which alerts know whether a control plane's
@@ -106,7 +108,7 @@ func (r *reporter) gauge(to pmetric.MetricSlice, name, help, unit string, at int
 	m.SetUnit(unit)
 	m.Metadata().PutStr(metadataType, "gauge")
 	point := m.SetEmptyGauge().DataPoints().AppendEmpty()
-	point.SetTimestamp(timestamp(at))
+	point.SetTimestamp(exposition.Timestamp(at))
 	attributes(point.Attributes(), r.labels)
 	return point
 }

@@ -182,7 +182,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-func exposition(contentType, body string) http.HandlerFunc {
+func answer(contentType, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", contentType)
 		_, _ = io.WriteString(w, body)

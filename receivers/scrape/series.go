@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/labels"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/crowsnest-o11y/crowsnest/exposition"
 )
 
 // metadataType is the key of a Metric's metadata that holds the exposition's
@@ -45,18 +47,15 @@ type series struct {
 	role    role
 	dropped bool // by relabelling; nothing else is set but raw and seen
 	live    bool // has been sent, and no marker was taken since
-	ended   bool // a marker was written behind its last value
-	own     bool // time is the page's and not the scrape's
 
 	metric *metric // of its data points when it stands alone; nil until needed
 	group  *group  // nil for one that never is part of a composed point
 	bound  float64 // of a bucket or quantile
 
-	seen      uint64 // generation of the last page that had it
-	value     float64
-	time      int64 // of the last value as the page has it, in milliseconds since 1970
-	sent      int64 // of the last value or marker as it was written
-	start     int64 // likewise; 0: not told
+	seen  uint64 // generation of the last page that had it
+	value float64
+	exposition.Times
+	start     int64 // in milliseconds since 1970; 0: not told
 	exemplars []exemplar.Exemplar
 }
 

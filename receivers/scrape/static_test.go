@@ -138,7 +138,7 @@ func TestTLSAndToken(t *testing.T) {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		exposition(text, "a 1\n")(w, r)
+		answer(text, "a 1\n")(w, r)
 	}))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
@@ -166,7 +166,7 @@ func write(t testing.TB, file, text string) {
 }
 
 func TestDistrustedCertificate(t *testing.T) {
-	s := httptest.NewUnstartedServer(exposition(text, "a 1\n"))
+	s := httptest.NewUnstartedServer(answer(text, "a 1\n"))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
 	t.Cleanup(s.Close)
@@ -203,19 +203,19 @@ func TestHostilePages(t *testing.T) {
 		"gzip bomb": {bomb, outcomeBodyLimit, "larger than the limit"},
 		"broken gzip": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
-			exposition(text, "a 1\n")(w, r)
+			answer(text, "a 1\n")(w, r)
 		}, outcomeRead, "gzip"},
-		"garbage":      {exposition(text, "\x00\x01<html>"), outcomeMalformed, "whole page is refused"},
-		"page of HTML": {exposition("text/html", "<html></html>"), outcomeMalformed, ""},
+		"garbage":      {answer(text, "\x00\x01<html>"), outcomeMalformed, "whole page is refused"},
+		"page of HTML": {answer("text/html", "<html></html>"), outcomeMalformed, ""},
 		"hanging":      {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, outcomeTimeout, "no whole answer"},
-		"samples":      {exposition(text, strings.Repeat("a 1\n", 101)), outcomeSampleLimit, "more samples than the limit"},
+		"samples":      {answer(text, strings.Repeat("a 1\n", 101)), outcomeSampleLimit, "more samples than the limit"},
 		"redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://192.0.2.1/", http.StatusFound)
 		}, outcomeStatus, "302"},
 		"error": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusInternalServerError) }, outcomeStatus, "500"},
 		"brotli": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Encoding", "br")
-			exposition(text, "a 1\n")(w, r)
+			answer(text, "a 1\n")(w, r)
 		}, outcomeContent, "br"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -272,7 +272,7 @@ func TestPagesInFlightAreBounded(t *testing.T) {
 }
 
 func TestRefusedScrapesAreCounted(t *testing.T) {
-	s := serve(t, exposition(text, "a 1\nb 2\n"))
+	s := serve(t, answer(text, "a 1\nb 2\n"))
 	r := newRig(t, func(c *Config) { c.Jobs = []JobConfig{job1(s)} })
 	r.store.mu.Lock()
 	r.store.err = fmt.Errorf("full")
@@ -298,7 +298,7 @@ func TestOptionalJobs(t *testing.T) {
 			w.WriteHeader(http.StatusForbidden)
 			return
 		}
-		exposition(text, "a 1\n")(w, r)
+		answer(text, "a 1\n")(w, r)
 	}))
 	j := job1(s)
 	j.Optional = true
@@ -320,7 +320,7 @@ func TestOptionalJobs(t *testing.T) {
 
 // A job whose files are missing is down, not absent, until they are there.
 func TestMissingFiles(t *testing.T) {
-	s := serve(t, exposition(text, "a 1\n"))
+	s := serve(t, answer(text, "a 1\n"))
 	j := job1(s)
 	j.TLS.CAFile = filepath.Join(t.TempDir(), "ca.crt")
 	r := newRig(t, func(c *Config) { c.Jobs = []JobConfig{j} })
