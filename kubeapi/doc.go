@@ -9,7 +9,7 @@
 //
 // Lists come in pages and are read object by object, so that memory is bounded
 // by one object (8 MiB) and not by the cluster. What becomes of an object is
-// its [Handler]'s business. Client, credentials and trust are the caller's.
+// its [Handler]'s business. Client, credentials and trust are client-go's.
 //
 // The package imports no collector package.
 package kubeapi

@@ -9,7 +9,6 @@ import (
 
 	"go.uber.org/zap"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 )
@@ -29,39 +28,18 @@ type APIServer struct {
 
 // APIServerSettings is what an APIServer needs.
 type APIServerSettings struct {
-	// Config says where the server is and who we are, see ClusterConfig.
+	// Config says where the server is and who we are, see kubeapi.ClusterConfig.
 	Config *rest.Config
 	// Node is the node whose pods are watched.
 	Node   string
 	Logger *zap.Logger
 }
 
-// ErrNotInCluster tells that the process runs outside a cluster.
-var ErrNotInCluster = rest.ErrNotInCluster
-
-// ClusterConfig reads how to reach the API server: from a kubeconfig file, or
-// for "" from the pod's service account, whose token is read again as it is
-// rotated. ErrNotInCluster when there is neither.
-func ClusterConfig(kubeconfig string) (*rest.Config, error) {
-	if kubeconfig == "" {
-		return rest.InClusterConfig()
-	}
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-	if err != nil {
-		return nil, fmt.Errorf("read kubeconfig %s: %w", kubeconfig, err)
-	}
-	return config, nil
-}
-
 // NewAPIServer makes a source; Run runs it. It connects to nothing yet.
 func NewAPIServer(cache *Cache, s APIServerSettings) (*APIServer, error) {
-	client, err := rest.HTTPClientFor(s.Config)
+	client, base, err := kubeapi.Connect(s.Config)
 	if err != nil {
-		return nil, fmt.Errorf("make API server client: %w", err)
-	}
-	base, _, err := rest.DefaultServerUrlFor(s.Config)
-	if err != nil {
-		return nil, fmt.Errorf("read API server address %q: %w", s.Config.Host, err)
+		return nil, err
 	}
 	return &APIServer{
 		cache: cache,

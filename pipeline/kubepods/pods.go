@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 	"k8s.io/client-go/rest"
 
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 	"github.com/crowsnest-o11y/crowsnest/kubemeta"
 )
 
@@ -75,7 +76,7 @@ func (p *pods) newSource(ctx context.Context, host component.Host) (source, erro
 	case sourceKubelet:
 		return p.newKubelet(ctx, host)
 	case sourceAPIServer:
-		return p.newAPIServer(kubemeta.ClusterConfig(p.cfg.Kubeconfig))
+		return p.newAPIServer(kubeapi.ClusterConfig(p.cfg.Kubeconfig))
 	}
 	return nil, nil
 }
@@ -83,7 +84,7 @@ func (p *pods) newSource(ctx context.Context, host component.Host) (source, erro
 // newAPIServer takes what ClusterConfig returned.
 func (p *pods) newAPIServer(config *rest.Config, err error) (source, error) {
 	switch {
-	case errors.Is(err, kubemeta.ErrNotInCluster):
+	case errors.Is(err, kubeapi.ErrNotInCluster):
 		p.set.Logger.Warn("Not in a cluster: identity comes from paths and resources only; set source: none to silence this, or kubeconfig to watch a cluster from outside")
 		return nil, nil
 	case err != nil && p.cfg.Kubeconfig == "":

@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 
 	"github.com/crowsnest-o11y/crowsnest/complaint"
-	"github.com/crowsnest-o11y/crowsnest/kubemeta"
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 )
 
 // candidate is the extension.
@@ -47,8 +47,8 @@ func (c *candidate) Start(context.Context, component.Host) error {
 		c.lead(ctx)
 		return nil
 	}
-	config, err := kubemeta.ClusterConfig(c.cfg.Kubeconfig)
-	if errors.Is(err, kubemeta.ErrNotInCluster) {
+	config, err := kubeapi.ClusterConfig(c.cfg.Kubeconfig)
+	if errors.Is(err, kubeapi.ErrNotInCluster) {
 		c.set.Logger.Warn("Not in a cluster: this process leads without a lease; set lease to the empty text to silence this, or kubeconfig to use a cluster from outside")
 		c.lead(ctx)
 		return nil

@@ -18,7 +18,6 @@ import (
 	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/extensions"
 	"github.com/crowsnest-o11y/crowsnest/kubeapi"
-	"github.com/crowsnest-o11y/crowsnest/kubemeta"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
 
@@ -60,9 +59,9 @@ type leader interface {
 // Start begins to watch. An API server that cannot be reached is no error: it
 // may come. Outside a cluster there are no events.
 func (r *eventReceiver) Start(_ context.Context, host component.Host) error {
-	config, err := kubemeta.ClusterConfig(r.cfg.Kubeconfig)
+	config, err := kubeapi.ClusterConfig(r.cfg.Kubeconfig)
 	switch {
-	case errors.Is(err, kubemeta.ErrNotInCluster):
+	case errors.Is(err, kubeapi.ErrNotInCluster):
 		r.set.Logger.Warn("Not in a cluster: there are no events; set kubeconfig to watch a cluster from outside")
 		return nil
 	case err != nil && r.cfg.Kubeconfig == "":
@@ -89,11 +88,8 @@ func (r *eventReceiver) Start(_ context.Context, host component.Host) error {
 // connect makes the clients; nothing is asked yet.
 func (r *eventReceiver) connect(config *rest.Config) (err error) {
 	config.UserAgent = r.set.BuildInfo.Command + "/" + r.set.BuildInfo.Version
-	if r.client, err = rest.HTTPClientFor(config); err != nil {
-		return fmt.Errorf("make API server client: %w", err)
-	}
-	if r.base, _, err = rest.DefaultServerUrlFor(config); err != nil {
-		return fmt.Errorf("read API server address %q: %w", config.Host, err)
+	if r.client, r.base, err = kubeapi.Connect(config); err != nil {
+		return err
 	}
 	if r.cfg.Lease == "" {
 		return nil

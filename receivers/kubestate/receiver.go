@@ -12,12 +12,10 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/receiver"
 	"go.uber.org/zap"
-	"k8s.io/client-go/rest"
 
 	"github.com/crowsnest-o11y/crowsnest/complaint"
 	"github.com/crowsnest-o11y/crowsnest/extensions"
 	"github.com/crowsnest-o11y/crowsnest/kubeapi"
-	"github.com/crowsnest-o11y/crowsnest/kubemeta"
 	"github.com/crowsnest-o11y/crowsnest/ledger"
 )
 
@@ -56,9 +54,9 @@ type leader interface {
 // Start begins to watch. An API server that cannot be reached is no error: it
 // may come. Outside a cluster there is nothing to tell.
 func (r *stateReceiver) Start(_ context.Context, host component.Host) error {
-	config, err := kubemeta.ClusterConfig(r.cfg.Kubeconfig)
+	config, err := kubeapi.ClusterConfig(r.cfg.Kubeconfig)
 	switch {
-	case errors.Is(err, kubemeta.ErrNotInCluster):
+	case errors.Is(err, kubeapi.ErrNotInCluster):
 		r.set.Logger.Warn("Not in a cluster: there is no cluster state to tell; set kubeconfig to watch a cluster from outside")
 		return nil
 	case err != nil && r.cfg.Kubeconfig == "":
@@ -75,11 +73,8 @@ func (r *stateReceiver) Start(_ context.Context, host component.Host) error {
 		return err
 	}
 	config.UserAgent = r.set.BuildInfo.Command + "/" + r.set.BuildInfo.Version
-	if r.client, err = rest.HTTPClientFor(config); err != nil {
-		return fmt.Errorf("make API server client: %w", err)
-	}
-	if r.base, _, err = rest.DefaultServerUrlFor(config); err != nil {
-		return fmt.Errorf("read API server address %q: %w", config.Host, err)
+	if r.client, r.base, err = kubeapi.Connect(config); err != nil {
+		return err
 	}
 	// Watching outlives the context of Start, which ends with it.
 	ctx, cancel := context.WithCancel(context.Background())

@@ -17,7 +17,7 @@ import (
 	"go.uber.org/zap"
 	"k8s.io/client-go/rest"
 
-	"github.com/crowsnest-o11y/crowsnest/kubemeta"
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 )
 
 // apiServers finds the API servers behind the Service default/kubernetes.
@@ -52,8 +52,8 @@ func (r *scrapeReceiver) connect() error {
 	if !r.cfg.Monitors && !r.cfg.APIServer {
 		return nil
 	}
-	config, err := kubemeta.ClusterConfig(r.cfg.Kubeconfig)
-	if errors.Is(err, kubemeta.ErrNotInCluster) {
+	config, err := kubeapi.ClusterConfig(r.cfg.Kubeconfig)
+	if errors.Is(err, kubeapi.ErrNotInCluster) {
 		r.settings.Logger.Warn("Not in a cluster: monitors and API servers are not scraped; set kubeconfig to scrape those of a cluster from outside")
 		return nil
 	}

@@ -12,6 +12,8 @@ import (
 
 	"go.uber.org/zap"
 	"k8s.io/client-go/rest"
+
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 )
 
 // cluster reads objects from the API server.
@@ -26,13 +28,9 @@ type cluster struct {
 }
 
 func newCluster(config *rest.Config, logger *zap.Logger) (*cluster, error) {
-	client, err := rest.HTTPClientFor(config)
+	client, base, err := kubeapi.Connect(config)
 	if err != nil {
-		return nil, fmt.Errorf("make API server client: %w", err)
-	}
-	base, _, err := rest.DefaultServerUrlFor(config)
-	if err != nil {
-		return nil, fmt.Errorf("read API server address %q: %w", config.Host, err)
+		return nil, err
 	}
 	return &cluster{config: config, client: client, base: base, logger: logger}, nil
 }
