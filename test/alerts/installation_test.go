@@ -3,20 +3,16 @@
 package alerts
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/crowsnest-o11y/crowsnest/test/cluster"
 	"github.com/crowsnest-o11y/crowsnest/test/stores"
@@ -132,36 +128,16 @@ func down() error {
 // archives are what make images test-images wrote.
 func archives(t *testing.T) []string {
 	t.Helper()
-	folder := os.Getenv("CROWSNEST_IMAGES")
-	if folder == "" {
-		folder = filepath.Join(root, "bin/images")
-	}
-	var all []string
-	for _, pattern := range []string{"*.tar", "stores/*.tar"} {
-		found, err := filepath.Glob(filepath.Join(folder, pattern))
-		if err != nil || len(found) < 3 {
-			t.Fatalf("%s has %q of %s (%v): run make images test-images", folder, found, pattern, err)
-		}
-		all = append(all, found...)
-	}
-	return all
+	return cluster.TestArchives(t, cmp.Or(os.Getenv("CROWSNEST_IMAGES"), filepath.Join(root, "bin/images")))
 }
 
 // connect makes clients that reach Services by way of the API server.
 func (in *installation) connect(t *testing.T) {
 	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", in.cluster.Kubeconfig())
-	if err != nil {
-		t.Fatal(err)
-	}
-	tls, err := rest.TLSConfigFor(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	in.transport = &http.Transport{TLSClientConfig: tls}
-	client := &http.Client{Transport: in.transport}
+	client, host := in.cluster.TestClient(t)
+	in.transport = client.Transport
 	service := func(name string) string {
-		return config.Host + "/api/v1/namespaces/" + namespace + "/services/" + release + "-" + name + ":http/proxy"
+		return host + "/api/v1/namespaces/" + namespace + "/services/" + release + "-" + name + ":http/proxy"
 	}
 	in.loki = stores.RemoteLoki(service("loki"), client)
 	in.prometheus = stores.RemotePrometheus(service("prometheus"), client)
@@ -230,36 +206,18 @@ func (in *installation) mountVolume(t *testing.T, name, size string) {
 // eventually asks until there is no error.
 func eventually(t *testing.T, what string, ask func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	var last error
-	for {
-		err := ask(ctx)
-		if err == nil {
-			return
-		}
-		if ctx.Err() == nil || last == nil {
-			last = err
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("no %s after %s: %v", what, patience, last)
-		case <-tick.C:
-		}
-	}
+	cluster.TestEventually(t, patience, what, ask)
 }
 
 // kubectl returns what the command printed.
 func (in *installation) kubectl(t *testing.T, args ...string) string {
 	t.Helper()
-	return output(t, in.cluster.Kubectl(t.Context(), args...))
+	return in.cluster.TestKubectl(t, args...)
 }
 
 func (in *installation) helm(t *testing.T, args ...string) string {
 	t.Helper()
-	return output(t, in.cluster.Helm(t.Context(), args...))
+	return in.cluster.TestHelm(t, args...)
 }
 
 // onFirst runs a shell command in the first node.
@@ -269,16 +227,5 @@ func (in *installation) onFirst(t *testing.T, script string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	output(t, cmd)
-}
-
-func output(t *testing.T, cmd *exec.Cmd) string {
-	t.Helper()
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s%s", strings.Join(cmd.Args, " "), err, out, stderr.String())
-	}
-	return string(out)
+	cluster.TestOutput(t, cmd)
 }

@@ -13,8 +13,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/crowsnest-o11y/crowsnest/test/cluster"
 	"github.com/crowsnest-o11y/crowsnest/test/stores"
@@ -70,7 +68,7 @@ func prepare(t *testing.T) *installation {
 		patience = 40 * time.Second
 		return in
 	}
-	if err := c.ImportImages(t.Context(), archives(t)...); err != nil {
+	if err := c.ImportImages(t.Context(), cluster.TestArchives(t, *images)...); err != nil {
 		t.Fatal(err)
 	}
 	in.clean(t)
@@ -90,35 +88,12 @@ func (in *installation) markNode(t *testing.T) {
 	in.kubectl(t, "taint", "--overwrite", "node", in.nodes[0], "crowsnest.test/none=:PreferNoSchedule")
 }
 
-// archives are what make images test-images wrote.
-func archives(t *testing.T) []string {
-	t.Helper()
-	var all []string
-	for _, pattern := range []string{"*.tar", "stores/*.tar"} {
-		found, err := filepath.Glob(filepath.Join(*images, pattern))
-		if err != nil || len(found) < 3 {
-			t.Fatalf("%s has %q of %s (%v): run make images test-images", *images, found, pattern, err)
-		}
-		all = append(all, found...)
-	}
-	return all
-}
-
 // connect makes clients that reach Services by way of the API server, which
 // works whatever carries the nodes.
 func (in *installation) connect(t *testing.T) {
 	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", in.cluster.Kubeconfig())
-	if err != nil {
-		t.Fatal(err)
-	}
-	tls, err := rest.TLSConfigFor(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	transport := &http.Transport{TLSClientConfig: tls}
-	t.Cleanup(transport.CloseIdleConnections)
-	in.client, in.host = &http.Client{Transport: transport}, config.Host
+	in.client, in.host = in.cluster.TestClient(t)
+	t.Cleanup(in.client.CloseIdleConnections)
 	service := func(name string) string {
 		return in.host + "/api/v1/namespaces/" + namespace + "/services/" + release + "-" + name + ":http/proxy"
 	}

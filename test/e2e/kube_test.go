@@ -9,12 +9,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/crowsnest-o11y/crowsnest/test/cluster"
 )
 
 // patience is for what never comes: no step takes half of it on a busy two-core
@@ -27,47 +28,18 @@ const maxAnswerBytes = 64 << 20
 // eventually asks until there is no error.
 func eventually(t *testing.T, what string, ask func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	tick := time.NewTicker(300 * time.Millisecond)
-	defer tick.Stop()
-	var last error
-	for {
-		err := ask(ctx)
-		if err == nil {
-			return
-		}
-		if ctx.Err() == nil || last == nil {
-			last = err
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("no %s after %s: %v", what, patience, last)
-		case <-tick.C:
-		}
-	}
+	cluster.TestEventually(t, patience, what, ask)
 }
 
 // kubectl returns what the command printed.
 func (in *installation) kubectl(t *testing.T, args ...string) string {
 	t.Helper()
-	return output(t, in.cluster.Kubectl(t.Context(), args...))
+	return in.cluster.TestKubectl(t, args...)
 }
 
 func (in *installation) helm(t *testing.T, args ...string) string {
 	t.Helper()
-	return output(t, in.cluster.Helm(t.Context(), args...))
-}
-
-func output(t *testing.T, cmd *exec.Cmd) string {
-	t.Helper()
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s%s", strings.Join(cmd.Args, " "), err, out, stderr.String())
-	}
-	return string(out)
+	return in.cluster.TestHelm(t, args...)
 }
 
 // get asks the API server; an answer other than 200 is an error.
@@ -157,7 +129,7 @@ func (in *installation) inNode(t *testing.T, number int, script string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return output(t, cmd)
+	return cluster.TestOutput(t, cmd)
 }
 
 // tell logs what a person would look at first.
