@@ -29,7 +29,7 @@ func etcd() []Alert {
 		{Name: "etcdHighNumberOfLeaderChanges", Severity: warning, For: "5m", Board: "control-plane", Params: map[string]string{"changes": "4"}, Expr: `
 		max by (cluster, job) (increase(etcd_server_leader_changes_seen_total{` + job + `}[15m])) >= <changes>`,
 			Summary: "etcd's leader changes often.",
-			Text:    `The leader of {{ $labels.job }} in cluster {{ $labels.cluster }} changed {{ $value | humanize }} times in 15 minutes.`},
+			Text:    `The leader of {{ $labels.job }} in cluster {{ $labels.cluster }} changed {{ printf "%.0f" $value }} times in 15 minutes.`},
 		{Name: "etcdHighFsyncDurations", Severity: warning, For: "10m", Board: "control-plane", Params: map[string]string{"seconds": "0.5"},
 			Expr:    slow("etcd_disk_wal_fsync_duration_seconds"),
 			Summary: "etcd's disk is slow.",
@@ -73,6 +73,6 @@ func coredns() []Alert {
 		{Name: "CoreDNSPanicked", Severity: warning, Board: "network", Expr: `
 		sum by (cluster, job, instance) (increase(coredns_panics_total{` + job + `}[15m])) > 0`,
 			Summary: "CoreDNS panicked.",
-			Text:    `CoreDNS at {{ $labels.instance }} panicked {{ $value | humanize }} times in 15 minutes.`},
+			Text:    `CoreDNS at {{ $labels.instance }} panicked {{ printf "%.0f" $value }} times in 15 minutes.`},
 	}
 }

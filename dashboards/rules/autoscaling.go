@@ -71,7 +71,7 @@ func scalers() []Alert {
 		{Name: "ClusterAutoscalerScaleUpFailing", Severity: warning, Board: "autoscaling", Expr: `
 		sum by (cluster, reason) (increase(cluster_autoscaler_failed_scale_ups_total[30m])) > 0`,
 			Summary: "The cluster autoscaler cannot add nodes.",
-			Text:    `Scale-ups of cluster {{ $labels.cluster }} failed {{ $value | humanize }} times in 30 minutes, reason {{ $labels.reason }}.`},
+			Text:    `Scale-ups of cluster {{ $labels.cluster }} failed {{ printf "%.0f" $value }} times in 30 minutes, reason {{ $labels.reason }}.`},
 		{Name: "ClusterAutoscalerPodsUnschedulable", Severity: warning, For: "20m", Board: "autoscaling",
 			Expr:    `max by (cluster) (cluster_autoscaler_unschedulable_pods_count) > 0`,
 			Summary: "The cluster autoscaler makes no room for pods.",

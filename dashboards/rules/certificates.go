@@ -30,11 +30,11 @@ func certificates() []Alert {
 		{Name: "KubeletClientCertificateRenewalErrors", Severity: warning, For: "15m", Board: "node node",
 			Expr:    `increase(kubelet_certificate_manager_client_expiration_renew_errors{job="kubelet",metrics_path="/metrics"}[5m]) > 0`,
 			Summary: "A kubelet cannot renew its client certificate.",
-			Text:    `The kubelet of node {{ $labels.node }} failed {{ $value | humanize }} times in 5 minutes to renew its client certificate.`},
+			Text:    `The kubelet of node {{ $labels.node }} failed {{ printf "%.0f" $value }} times in 5 minutes to renew its client certificate.`},
 		{Name: "KubeletServerCertificateRenewalErrors", Severity: warning, For: "15m", Board: "node node",
 			Expr:    `increase(kubelet_server_expiration_renew_errors{job="kubelet",metrics_path="/metrics"}[5m]) > 0`,
 			Summary: "A kubelet cannot renew its server certificate.",
-			Text:    `The kubelet of node {{ $labels.node }} failed {{ $value | humanize }} times in 5 minutes to renew its server certificate.`},
+			Text:    `The kubelet of node {{ $labels.node }} failed {{ printf "%.0f" $value }} times in 5 minutes to renew its server certificate.`},
 		{Name: "KubeCertificateSigningRequestPending", Severity: warning, For: "30m", Board: "control-plane", Expr: `
 		sum by (cluster, certificatesigningrequest, signer_name) (kube_certificatesigningrequest_condition{job="kube-state-metrics"}) == 0`,
 			Summary: "A certificate request waits for approval.",

@@ -8,7 +8,7 @@ func ledger() []Alert {
 		{Name: "CrowsnestItemsDropped", Severity: warning, Board: "self", Params: map[string]string{"items": "0"}, Expr: `
 		sum by (cluster, job, signal, component, reason) (increase(crowsnest_dropped_items_total[15m])) > <items>`,
 			Summary: "Crowsnest gave up data for good.",
-			Text:    `{{ $labels.component }} of {{ $labels.job }} dropped {{ $value | humanize }} items of {{ $labels.signal }} in 15 minutes, reason {{ $labels.reason }}. They are in no store.`},
+			Text:    `{{ $labels.component }} of {{ $labels.job }} dropped {{ printf "%.0f" $value }} items of {{ $labels.signal }} in 15 minutes, reason {{ $labels.reason }}. They are in no store.`},
 		// Scrapes catch items on their way: only what was lost without a trace
 		// stays in the lowest difference of an hour.
 		{Name: "CrowsnestItemsUnaccounted", Severity: warning, For: "5m", Board: "self", Params: map[string]string{"items": "0"}, Expr: `
@@ -24,7 +24,7 @@ func ledger() []Alert {
 			sum by (cluster, job, instance, signal) (crowsnest_received_items_total)
 		)[1h:1m]) > <items>`,
 			Summary: "Crowsnest cannot account for data that it received.",
-			Text:    `{{ $labels.instance }} of {{ $labels.job }} received {{ $value | humanize }} items of {{ $labels.signal }} more than it delivered, queued or dropped, for an hour. This is a defect; please report it.`},
+			Text:    `{{ $labels.instance }} of {{ $labels.job }} received {{ printf "%.0f" $value }} items of {{ $labels.signal }} more than it delivered, queued or dropped, for an hour. This is a defect; please report it.`},
 		{Name: "CrowsnestQueueOld", Severity: warning, For: "5m", Board: "self", Params: map[string]string{"seconds": "300"}, Expr: `
 		max by (cluster, job, instance, component) (crowsnest_spool_oldest_entry_age_seconds) > <seconds>`,
 			Summary: "Data waits on a node.",
@@ -32,11 +32,11 @@ func ledger() []Alert {
 		{Name: "CrowsnestSpoolFaults", Severity: warning, Board: "self", Expr: `
 		sum by (cluster, job, instance, component, operation) (increase(crowsnest_spool_faults_total[15m])) > 0`,
 			Summary: "The disk of a spool fails.",
-			Text:    `{{ $labels.component }} on {{ $labels.instance }} failed {{ $value | humanize }} times in 15 minutes to {{ $labels.operation }} its files. Nothing is lost yet.`},
+			Text:    `{{ $labels.component }} on {{ $labels.instance }} failed {{ printf "%.0f" $value }} times in 15 minutes to {{ $labels.operation }} its files. Nothing is lost yet.`},
 		{Name: "CrowsnestLogsLost", Severity: warning, Board: "self", Expr: `
 		sum by (cluster, job, instance) (increase(crowsnest_containerlogs_lost_files_total[15m])) > 0`,
 			Summary: "Log files went before they were delivered.",
-			Text:    `On {{ $labels.instance }} {{ $value | humanize }} log files were deleted or damaged in 15 minutes before their end was in a store.`},
+			Text:    `On {{ $labels.instance }} {{ printf "%.0f" $value }} log files were deleted or damaged in 15 minutes before their end was in a store.`},
 		{Name: "CrowsnestLogsLag", Severity: warning, For: "15m", Board: "self", Params: map[string]string{"bytes": "100e6"}, Expr: `
 		max by (cluster, job, instance) (crowsnest_containerlogs_lag_bytes) > <bytes>`,
 			Summary: "Log lines are delivered late.",
@@ -59,7 +59,7 @@ func backends() []Alert {
 			increase(` + requests + `,code=~"4..|InvalidArgument|PermissionDenied|Unauthenticated|Unimplemented|FailedPrecondition|OutOfRange",code!="429"}[15m])
 		) > 0`,
 			Summary: "A store refuses data.",
-			Text:    `The store behind exporter {{ $labels.component }} refused {{ $value | humanize }} requests in 15 minutes with code {{ $labels.code }}.`},
+			Text:    `The store behind exporter {{ $labels.component }} refused {{ printf "%.0f" $value }} requests in 15 minutes with code {{ $labels.code }}.`},
 		{Name: "CrowsnestStoreSlow", Severity: warning, For: "15m", Board: "self", Params: map[string]string{"ratio": "0.5"}, Expr: `
 		sum by (cluster, component) (rate(` + requests + `,code=~"429|5..|none|ResourceExhausted|Unavailable|DeadlineExceeded"}[10m]))
 		/
@@ -69,7 +69,7 @@ func backends() []Alert {
 		{Name: "CrowsnestSeriesLimit", Severity: warning, For: "5m", Board: "self", Expr: `
 		sum by (cluster, component, reason) (increase(crowsnest_prometheus_untracked_points_total[15m])) > 0`,
 			Summary: "There are more series than the exporter may know.",
-			Text:    `{{ $value | humanize }} points of exporter {{ $labels.component }} found no place among its series in 15 minutes ({{ $labels.reason }}): max_bytes is too small.`},
+			Text:    `{{ printf "%.0f" $value }} points of exporter {{ $labels.component }} found no place among its series in 15 minutes ({{ $labels.reason }}): max_bytes is too small.`},
 		{Name: "CrowsnestAggregatorDown", Severity: critical, For: "5m", Board: "self", Params: map[string]string{"memory": "1d"}, Expr: `
 		group by (cluster, job) (last_over_time(crowsnest_received_items_total{job="crowsnest-aggregator"}[<memory>]))
 		unless on (cluster, job)
@@ -102,7 +102,7 @@ func sources() []Alert {
 		{Name: "CrowsnestLogsUnreadable", Severity: warning, For: "10m", Board: "self", Expr: `
 		sum by (cluster, job, instance, reason) (increase(crowsnest_containerlogs_read_errors_total[10m])) > 0`,
 			Summary: "Log files cannot be read.",
-			Text:    `The agent on {{ $labels.instance }} failed {{ $value | humanize }} times in 10 minutes to read log files, reason {{ $labels.reason }}.`},
+			Text:    `The agent on {{ $labels.instance }} failed {{ printf "%.0f" $value }} times in 10 minutes to read log files, reason {{ $labels.reason }}.`},
 		{Name: "CrowsnestPodsUnknown", Severity: warning, For: "5m", Board: "self", Params: map[string]string{"seconds": "300"}, Expr: `
 		max by (cluster, job, instance) (crowsnest_kubepods_last_answer_age_seconds) > <seconds>`,
 			Summary: "An agent does not learn of new pods.",
@@ -111,7 +111,7 @@ func sources() []Alert {
 		sum by (cluster, job, instance, resource) (increase(crowsnest_kubestate_errors_total[10m])
 			or label_replace(increase(crowsnest_kubeevents_errors_total{reason!="expired"}[10m]), "resource", "events", "", "")) > 0`,
 			Summary: "Objects of the cluster cannot be read.",
-			Text:    `{{ $labels.instance }} ({{ $labels.job }}) failed {{ $value | humanize }} times in 10 minutes to read {{ $labels.resource }}: their kube_* series, or of events their lines in Loki, are missing or old.`},
+			Text:    `{{ $labels.instance }} ({{ $labels.job }}) failed {{ printf "%.0f" $value }} times in 10 minutes to read {{ $labels.resource }}: their kube_* series, or of events their lines in Loki, are missing or old.`},
 		{Name: "CrowsnestTerminationsUnseen", Severity: warning, For: "10m", Board: "self", Expr: `
 		max by (cluster, job, instance) (crowsnest_terminations_stream_up) == 0`,
 			Summary: "An agent does not see how containers end.",

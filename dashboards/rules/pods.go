@@ -21,7 +21,7 @@ func pods() []Alert {
 			increase(container_terminations_total{exit_code!="0",reason!="OOMKilled"<ns>}[1h])
 		) > <failures>`,
 			Summary: "A container fails several times an hour.",
-			Text:    `Container {{ $labels.container }} of pod {{ $labels.namespace }}/{{ $labels.pod }} ended {{ $value | humanize }} times in an hour with exit code {{ $labels.exit_code }}, reason {{ $labels.reason }}.`},
+			Text:    `Container {{ $labels.container }} of pod {{ $labels.namespace }}/{{ $labels.pod }} ended {{ printf "%.0f" $value }} times in an hour with exit code {{ $labels.exit_code }}, reason {{ $labels.reason }}.`},
 		{Name: "KubeContainerMemoryNearLimit", Severity: info, For: "15m", Board: "pod namespace pod", Params: map[string]string{"ratio": "0.95"}, Expr: `
 		max by (cluster, namespace, pod, container) (
 			container_memory_working_set_bytes{job="kubelet",metrics_path="/metrics/cadvisor",container!=""<ns>}

@@ -76,6 +76,6 @@ func claims() []Alert {
 			increase(storage_operation_duration_seconds_count{job=~"kubelet|kube-controller-manager",status="fail-unknown"}[15m])
 		) > <failures>`,
 			Summary: "Volume operations fail.",
-			Text:    `{{ $labels.operation_name }} of {{ $labels.volume_plugin }} failed {{ $value | humanize }} times in 15 minutes at {{ $labels.instance }} ({{ $labels.job }}).`},
+			Text:    `{{ $labels.operation_name }} of {{ $labels.volume_plugin }} failed {{ printf "%.0f" $value }} times in 15 minutes at {{ $labels.instance }} ({{ $labels.job }}).`},
 	}
 }
