@@ -78,7 +78,7 @@ func (a *apiServers) run(ctx context.Context) {
 	defer a.set(false, nil)
 	for {
 		a.set(true, a.read(ctx))
-		if !pause(ctx, addressInterval) {
+		if !kubeapi.Pause(ctx, addressInterval) {
 			return
 		}
 	}

@@ -3,7 +3,6 @@ package scrape
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -18,8 +17,8 @@ import (
 
 // cluster reads objects from the API server.
 //
-// As kubemeta, it takes credentials, trust and transport from client-go but
-// not its reflector, which would decode whole objects before they are trimmed.
+// It does not use kubeapi.Reader, which lists after each failure: of thousands of
+// agents each goes on watching where it can.
 type cluster struct {
 	config *rest.Config
 	client *http.Client
@@ -37,54 +36,18 @@ func newCluster(config *rest.Config, logger *zap.Logger) (*cluster, error) {
 
 func (c *cluster) close() { c.client.CloseIdleConnections() }
 
-// Bounds of what is read from the API server.
-const (
-	maxObjectBytes = 8 << 20 // etcd refuses objects beyond 1.5 MiB
-	answerTimeout  = 30 * time.Second
-)
-
-// statusError is an answer other than 200.
-type statusError struct {
-	code int
-	said string
-}
-
-func (e *statusError) Error() string {
-	return fmt.Sprintf("the API server answered %d %s: %s", e.code, http.StatusText(e.code), e.said)
-}
-
-func hasCode(err error, codes ...int) bool {
-	var status *statusError
-	if !errors.As(err, &status) {
-		return false
-	}
-	for _, code := range codes {
-		if status.code == code {
-			return true
-		}
-	}
-	return false
-}
+// answerTimeout bounds the wait for an answer to begin, an object and a page.
+const answerTimeout = 30 * time.Second
 
 // open asks for a path. The caller closes the body.
 func (c *cluster) open(ctx context.Context, path string, query url.Values) (io.ReadCloser, error) {
 	u := c.base.JoinPath(path)
 	u.RawQuery = query.Encode()
-	asked, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	answer, err := kubeapi.Get(ctx, c.client, u.String(), "application/json")
 	if err != nil {
-		return nil, fmt.Errorf("make request: %w", err)
+		return nil, err
 	}
-	asked.Header.Set("Accept", "application/json")
-	answer, err := c.client.Do(asked)
-	if err != nil {
-		return nil, err // names the method and the URL
-	}
-	if answer.StatusCode == http.StatusOK {
-		return answer.Body, nil
-	}
-	defer answer.Body.Close()
-	said, _ := io.ReadAll(io.LimitReader(answer.Body, 512)) // the status tells enough without it
-	return nil, fmt.Errorf("get %s: %w", path, &statusError{answer.StatusCode, string(said)})
+	return answer.Body, nil
 }
 
 // get reads one object.
@@ -96,7 +59,7 @@ func (c *cluster) get(ctx context.Context, path string, query url.Values, to any
 		return err
 	}
 	defer body.Close()
-	if err := json.NewDecoder(io.LimitReader(body, maxObjectBytes)).Decode(to); err != nil {
+	if err := json.NewDecoder(io.LimitReader(body, kubeapi.MaxObjectBytes)).Decode(to); err != nil {
 		return fmt.Errorf("decode %s: %w", path, err)
 	}
 	return nil

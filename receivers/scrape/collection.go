@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -16,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/crowsnest-o11y/crowsnest/complaint"
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 )
 
 const (
@@ -97,7 +97,7 @@ func (c *collection[T, P]) run(ctx context.Context) {
 			failures = 0
 		}
 		wait := c.failed(err, min(time.Second<<min(failures, 5), 30*time.Second))
-		if !pause(ctx, wait/2+rand.N(wait/2+1)) {
+		if !kubeapi.Pause(ctx, kubeapi.Spread(wait)) {
 			return
 		}
 	}
@@ -106,28 +106,17 @@ func (c *collection[T, P]) run(ctx context.Context) {
 // failed sees to an error and says how long to wait, usually as long as usual.
 func (c *collection[T, P]) failed(err error, usual time.Duration) time.Duration {
 	switch {
-	case hasCode(err, http.StatusNotFound): // the definition is not installed, or no more
+	case kubeapi.HasStatus(err, http.StatusNotFound): // the definition is not installed, or no more
 		c.replace(map[string]held[P]{}, 0, "")
 		c.listed = false
 		return absentInterval
-	case hasCode(err, http.StatusForbidden):
+	case kubeapi.HasStatus(err, http.StatusForbidden):
 		usual = absentInterval
-	case hasCode(err, http.StatusGone, http.StatusGatewayTimeout): // ordinary after a long pause
+	case kubeapi.HasStatus(err, http.StatusGone, http.StatusGatewayTimeout): // ordinary after a long pause
 		return usual
 	}
 	c.complaints.Warn("watch", "Cannot read objects; those known stay", zap.String("path", c.path), zap.Error(err), zap.String("remedy", c.remedy))
 	return usual
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }
 
 // listAndWatch returns the error that ended it, never nil. It does not list
@@ -135,14 +124,14 @@ func pause(ctx context.Context, d time.Duration) bool {
 func (c *collection[T, P]) listAndWatch(ctx context.Context) error {
 	if !c.listed {
 		if err := c.list(ctx); err != nil {
-			c.fresh = hasCode(err, http.StatusGone, http.StatusGatewayTimeout)
+			c.fresh = kubeapi.HasStatus(err, http.StatusGone, http.StatusGatewayTimeout)
 			return err
 		}
 		c.listed, c.fresh = true, false
 	}
 	for {
 		if err := c.watch(ctx); err != nil {
-			c.listed = !errors.As(err, new(outOfStep)) && !hasCode(err, http.StatusBadRequest, http.StatusGone, http.StatusGatewayTimeout)
+			c.listed = !errors.As(err, new(outOfStep)) && !kubeapi.HasStatus(err, http.StatusBadRequest, http.StatusGone, http.StatusGatewayTimeout)
 			return err
 		}
 	}
@@ -246,7 +235,7 @@ func (c *collection[T, P]) replace(all map[string]held[P], bytes int, version st
 
 // watch applies events until the server ends the watch in good order.
 func (c *collection[T, P]) watch(ctx context.Context) error {
-	lasts := 5*time.Minute + rand.N(5*time.Minute)
+	lasts := kubeapi.Spread(10 * time.Minute)
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, lasts+answerTimeout)
 	defer cancel()
@@ -260,10 +249,10 @@ func (c *collection[T, P]) watch(ctx context.Context) error {
 		return err
 	}
 	defer body.Close()
-	bounded := &boundedReader{r: body}
+	bounded := &kubeapi.BoundedReader{R: body}
 	decoder := json.NewDecoder(bounded)
 	for {
-		bounded.left = maxObjectBytes
+		bounded.Left = kubeapi.MaxObjectBytes
 		var event struct {
 			Type   string          `json:"type"`
 			Object json.RawMessage `json:"object"`
@@ -286,7 +275,7 @@ func (c *collection[T, P]) apply(kind string, text json.RawMessage) error {
 			Message string `json:"message"`
 		}
 		_ = json.Unmarshal(text, &status) // a zero code is an error as good as any
-		return &statusError{status.Code, status.Message}
+		return &kubeapi.StatusError{Code: status.Code, Body: status.Message}
 	}
 	o, ok := c.decode(text)
 	m := o.meta()

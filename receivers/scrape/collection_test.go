@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 	"github.com/crowsnest-o11y/crowsnest/kubemeta"
 	"github.com/crowsnest-o11y/crowsnest/test/counters"
 )
@@ -158,7 +159,7 @@ func TestNoErrorIsRetriedAtOnce(t *testing.T) {
 		http.StatusGone: time.Second, http.StatusGatewayTimeout: time.Second, http.StatusInternalServerError: time.Second,
 		http.StatusForbidden: absentInterval, http.StatusNotFound: absentInterval,
 	} {
-		if got := c.failed(&statusError{code: code}, time.Second); got != want {
+		if got := c.failed(&kubeapi.StatusError{Code: code}, time.Second); got != want {
 			t.Errorf("HTTP %d: waits %v, want %v", code, got, want)
 		}
 	}
@@ -219,12 +220,12 @@ func TestObjectsAreBounded(t *testing.T) {
 
 func TestListsThatAreNone(t *testing.T) {
 	for text, want := range map[string]string{
-		`<html>`: "no JSON", `[]`: "no JSON", `{"items":{}}`: "no JSON", `{"items":[]}`: "without a version",
-		`{"items":[{"a":"` + strings.Repeat("x", 2*maxObjectBytes): "larger than 8 MiB",
+		`<html>`: "invalid character", `[]`: "where '{' should be", `{"items":{}}`: "where a list should be", `{"items":[]}`: "without a version",
+		`{"items":[{"a":"` + strings.Repeat("x", 2*kubeapi.MaxObjectBytes): kubeapi.ErrTooLarge.Error(),
 		`{"items":[{}`: "unexpected EOF", "": "unexpected EOF",
 	} {
-		if _, err := decodeList(strings.NewReader(text), func(json.RawMessage) {}); err == nil || want != "no JSON" && !strings.Contains(err.Error(), want) {
-			t.Errorf("%.20s: %v", text, err)
+		if _, err := decodeList(strings.NewReader(text), func(json.RawMessage) {}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.20s: %v, want %s", text, err, want)
 		}
 	}
 }
@@ -282,7 +283,7 @@ func TestCredentialsOutliveTheAPIServer(t *testing.T) {
 			t.Errorf("%q %v", got, err)
 		}
 	}
-	if _, err := read(); !hasCode(err, http.StatusNotFound) {
+	if _, err := read(); !kubeapi.HasStatus(err, http.StatusNotFound) {
 		t.Errorf("a secret that is gone is read: %v", err)
 	}
 	v.forget()

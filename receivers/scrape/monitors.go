@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 	"github.com/crowsnest-o11y/crowsnest/kubemeta"
 )
 
@@ -116,7 +117,7 @@ func (m *monitors) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-m.wake:
-			if !pause(ctx, settleTime) {
+			if !kubeapi.Pause(ctx, settleTime) {
 				return
 			}
 		case <-ticker.C:

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/crowsnest-o11y/crowsnest/kubeapi"
 )
 
 // secretInterval is how often credentials are read anew.
@@ -59,7 +61,7 @@ func (v *vault) get(ctx context.Context, of *metadata, kind string, k keySelecto
 // holds: no target is given up for that.
 func (v *vault) refresh(ctx context.Context, o *kept, path string, encoded bool) {
 	values, err := v.read(ctx, path, encoded)
-	definite := err == nil || hasCode(err, http.StatusForbidden, http.StatusNotFound)
+	definite := err == nil || kubeapi.HasStatus(err, http.StatusForbidden, http.StatusNotFound)
 	if definite || o.values == nil {
 		o.values, o.err = values, err
 	}
@@ -80,7 +82,7 @@ func (v *vault) read(ctx context.Context, path string, encoded bool) (map[string
 	var o struct {
 		Data map[string]string `json:"data"`
 	}
-	if err := v.cluster.get(ctx, path, nil, &o); hasCode(err, http.StatusForbidden) {
+	if err := v.cluster.get(ctx, path, nil, &o); kubeapi.HasStatus(err, http.StatusForbidden) {
 		return nil, fmt.Errorf("%w; grant the agent's service account get on this one if its monitor shall be followed", err)
 	} else if err != nil {
 		return nil, err
