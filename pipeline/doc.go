@@ -56,6 +56,6 @@
 // # Dependency direction
 //
 // cmd → pipeline/{agent,aggregator} → {pipeline, receivers/*, exporters/*,
-// other pipeline/*, dashboards/*} → {kubemeta, ledger, complaint} → kubeapi →
-// libraries; never sideways, never up. The test in the module's root asserts it.
+// other pipeline/*, dashboards/*} → kubemeta → {kubeapi, ledger, complaint, cadence,
+// criapi, exposition, extensions} → libraries; never sideways, never up. The test in the module's root asserts it.
 package pipeline
